@@ -1,0 +1,1 @@
+"""Headrace: a self-hosted serverless stream platform that speaks the AWS wire protocols."""

@@ -1,0 +1,1 @@
+"""Floor 0: clock, ids, ARNs, errors and settings. No I/O."""

@@ -1,0 +1,1 @@
+"""Floor 2: what the warehouse and stream analytics share of SQL."""

@@ -1,0 +1,1 @@
+"""Floor 1: one ordered, transactional, durable key-value store, and the blobs beside it."""
