@@ -29,7 +29,8 @@ from headrace.kit.settings import Settings
 from headrace.operation import Context, Page, PageAnswer, PageRequest, Service
 from headrace.ports import Ports, Principal
 from headrace.store.api import Store
-from headrace.store.blobs import open_blobs
+from headrace.store.blobs import Blobs
+from headrace.store.blobs_local import LocalBlobs
 from headrace.store.lmdb import LmdbStore
 from headrace.store.memory import MemoryStore
 from headrace.workers import Runner
@@ -73,9 +74,7 @@ def with_credentials(settings: Settings) -> Settings:
             os.link(temporary, path)
         temporary.unlink()
     kept = json.loads(path.read_text())
-    return replace(
-        settings, root_access_key_id=kept["access_key_id"], root_secret_access_key=kept["secret_access_key"]
-    )
+    return replace(settings, root_access_key_id=kept["access_key_id"], root_secret_access_key=kept["secret_access_key"])
 
 
 def wire_ports(services: Mapping[str, Service], ports: Ports) -> None:
@@ -97,7 +96,7 @@ class App:
     def __init__(self, settings: Settings) -> None:
         self.settings = with_credentials(settings)
         self.store = _open_store(self.settings)
-        self.blobs = open_blobs(self.settings.data / "blobs", self.settings.blobs_url)
+        self.blobs = _open_blobs(self.settings)
         self.clock = Clock()
         self.ids = Ids()
         self.ports = Ports()
@@ -201,6 +200,12 @@ def _open_store(settings: Settings) -> Store:
     if settings.store == "lmdb":
         return LmdbStore(Path(settings.data) / "store", size_max_gib=settings.store_size_max_gib)
     raise ValueError(f"HEADRACE_STORE must be lmdb or memory, not {settings.store!r}")
+
+
+def _open_blobs(settings: Settings) -> Blobs:
+    if settings.blobs_url:
+        raise ValueError("HEADRACE_BLOBS_URL: buckets are not supported yet; leave it empty")
+    return LocalBlobs(Path(settings.data) / "blobs")
 
 
 def _server(gateway: Gateway, settings: Settings) -> Any:

@@ -33,7 +33,9 @@ class Pages:
     def answer(self, request: HttpRequest, body: bytes, client: str) -> PageAnswer:
         """Run the page. Called in a thread."""
         if not self._allowed(request, client):
-            return _problem(403, "This page is for the machine's own user. From elsewhere, send the root secret as a bearer token.")
+            return _problem(
+                403, "This page is for the machine's own user. From elsewhere, send the root secret as a bearer token."
+            )
         path = unquote(request.raw_path)
         for prefix, page in self._pages:
             if path.startswith(prefix):
