@@ -77,9 +77,7 @@ def trust(policy: Policy, caller: Caller, action: str, context: RequestContext |
 
 def _covers(statement: Statement, action: str, resource: str, context: RequestContext) -> bool:
     return (
-        _action_fits(statement, action)
-        and _resource_fits(statement, resource, context)
-        and _conditions_hold(statement, context)
+        _action_fits(statement, action) and _resource_fits(statement, resource, context) and _conditions_hold(statement, context)
     )
 
 

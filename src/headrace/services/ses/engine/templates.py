@@ -1,8 +1,8 @@
 """Reading Handlebars templates, as far as SES takes them, into a tree.
 
 Tags: ``{{a.b}}``, ``{{{a}}}``, ``{{&a}}``, ``#if``, ``#unless``, ``#each``, ``#with``, ``{{#name}}``, ``{{^name}}``,
-``{{else}}``, ``{{else if}}``, block parameters (``as |item index|``), inline partials (``{{#* inline "x"}}``), ``{{> x}}``, comments,
- ``~``. A block tag alone on its line takes the line with it. No helper exists: a template runs nothing.
+``{{else}}``, ``{{else if}}``, block parameters (``as |item index|``), inline partials (``{{#* inline "x"}}``), ``{{> x}}``,
+comments, ``~``. A block tag alone on its line takes the line with it. No helper exists: a template runs nothing.
 """
 
 import re
@@ -162,9 +162,7 @@ class _Parser:
         self.tokens = tokens
         self.root: list[Node] = []
         self.into = self.root
-        self.open: list[
-            tuple[str, Block | Inline, list[Node], int]
-        ] = []  # closing name, block, where to return, depth of chain
+        self.open: list[tuple[str, Block | Inline, list[Node], int]] = []  # closing name, block, where to return, depth of chain
 
     def run(self) -> list[Node]:
         for token in self.tokens:
