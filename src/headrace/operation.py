@@ -1,0 +1,235 @@
+"""What an AWS operation is: one typed function, found by its name in the service's model.
+
+`@operation` only marks the function. `Service` reads a service's folder of operations, finds each marked function in the AWS
+model by its name in snake case, and refuses to bind when a parameter is no member, or a required member has a default.
+"""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, overload
+
+from headrace.kit.clock import Clock
+from headrace.kit.errors import UnsupportedParameter
+from headrace.kit.ids import Ids
+from headrace.kit.settings import Settings
+from headrace.ports import Ports, Principal
+from headrace.store.api import ReadTransaction, Store, Transaction
+from headrace.store.blobs import Blobs
+from headrace.wire import models
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Context:
+    """On whose behalf, where, when, and in which transaction an operation or a worker runs. Satisfies `ports.Scope`."""
+
+    __slots__ = (
+        "_tx", "account", "blobs", "clock", "ids", "ports", "principal", "region", "request_id", "service", "settings",
+        "store",
+    )  # fmt: skip
+
+    def __init__(
+        self, *, account: str, region: str, service: str, request_id: str, principal: Principal, store: Store,
+        blobs: Blobs, clock: Clock, ids: Ids, settings: Settings, ports: Ports, tx: Any = None,
+    ) -> None:  # fmt: skip
+        self.account = account
+        self.region = region
+        self.service = service
+        self.request_id = request_id
+        self.principal = principal
+        self.store = store
+        self.blobs = blobs
+        self.clock = clock
+        self.ids = ids
+        self.settings = settings
+        self.ports = ports
+        self._tx = tx
+
+    @property
+    def tx(self) -> Transaction:
+        """The running transaction. In a `snapshot` it can only be read."""
+        if self._tx is None:
+            raise RuntimeError("no transaction runs here: use ctx.transact or ctx.snapshot")
+        return self._tx  # type: ignore[no-any-return]
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction runs."""
+        return self._tx is not None
+
+    def within(self, tx: Transaction | ReadTransaction) -> "Context":
+        """This context in a transaction."""
+        return self._copy(tx=tx)
+
+    def at(self, account: str | None = None, region: str | None = None, principal: Principal | None = None) -> "Context":
+        """This context for another account, region or principal; in the same transaction."""
+        return self._copy(account=account, region=region, principal=principal, tx=self._tx)
+
+    def transact(self, body: Callable[["Context"], T]) -> T:
+        """Run body(ctx) in the running transaction, or in one of its own that is durable on return."""
+        if self._tx is not None:
+            return body(self)
+        return self.store.transact(lambda tx: body(self._copy(tx=tx)))
+
+    def snapshot(self, body: Callable[["Context"], T]) -> T:
+        """Run body(ctx) in the running transaction, or on one consistent view."""
+        if self._tx is not None:
+            return body(self)
+        return self.store.snapshot(lambda tx: body(self._copy(tx=tx)))
+
+    def _copy(
+        self, *, tx: Any, account: str | None = None, region: str | None = None, principal: Principal | None = None
+    ) -> "Context":
+        return Context(
+            account=self.account if account is None else account,
+            region=self.region if region is None else region,
+            service=self.service,
+            request_id=self.request_id,
+            principal=self.principal if principal is None else principal,
+            store=self.store,
+            blobs=self.blobs,
+            clock=self.clock,
+            ids=self.ids,
+            settings=self.settings,
+            ports=self.ports,
+            tx=tx,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What `@operation` says of a function."""
+
+    transaction: bool
+    read_only: bool
+    accepts: tuple[str, ...]
+
+
+@overload
+def operation(function: F, /) -> F: ...
+@overload
+def operation(*, transaction: bool = True, read_only: bool = False, accepts: tuple[str, ...] = ()) -> Callable[[F], F]: ...
+def operation(
+    function: Any = None, /, *, transaction: bool = True, read_only: bool = False, accepts: tuple[str, ...] = ()
+) -> Any:
+    """Mark a function as the AWS operation of its name.
+
+    It runs inside one durable transaction. With `read_only` it sees one consistent view, and is quick and bounded, because it
+    runs on the event loop. With `transaction=False` it runs in a thread and opens short transactions itself: for effects and
+    for streams of bytes. `accepts` names members (snake case) that are taken without effect.
+    """
+
+    def mark(marked: Any) -> Any:
+        marked.headrace_operation = Mark(transaction and not read_only, read_only, accepts)
+        return marked
+
+    return mark if function is None else mark(function)
+
+
+@dataclass(frozen=True, slots=True)
+class BoundOperation:
+    """A function with its place in the AWS model."""
+
+    name: str
+    model: models.OperationModel
+    function: Callable[..., Any]
+    mark: Mark
+    parameters: Mapping[str, str]
+
+    def call(self, ctx: Context, values: Mapping[str, Any]) -> Any:
+        """Call the function with the members of a request, given in AWS's spelling."""
+        parameters = self.parameters
+        try:
+            arguments = {parameters[name]: value for name, value in values.items()}
+        except KeyError:
+            arguments = self._accepted(values)
+        return self.function(ctx, **arguments)
+
+    def _accepted(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        arguments = {}
+        for name, value in values.items():
+            if name in self.parameters:
+                arguments[self.parameters[name]] = value
+            elif models.snake(name) not in self.mark.accepts and value is not None:
+                raise UnsupportedParameter(
+                    f"{self.name}: Headrace does not support the member {name} yet. Leave it out; see the service's README."
+                )
+        return arguments
+
+
+class BindingError(Exception):
+    """A function does not fit the AWS model it was written for."""
+
+
+@dataclass
+class Service:
+    """A service: its AWS models, the package of its operations, and what it offers to others.
+
+    With one model the operations lie in `operations/*.py`, with several in `operations/<model>/*.py`. They are read when the
+    service is first called, so that services nobody uses cost no start-up time; `tests/house` binds all of them.
+    """
+
+    models: tuple[str, ...]
+    operations: str
+    _bound: dict[str, dict[str, BoundOperation]] = field(default_factory=dict, repr=False)
+
+    @property
+    def name(self) -> str:
+        """The name of the first model."""
+        return self.models[0]
+
+    def bound(self, model: str) -> Mapping[str, BoundOperation]:
+        """The operations of a model by their AWS names; BindingError says what does not fit."""
+        found = self._bound.get(model)
+        if found is None:
+            found = self._bound[model] = self._bind(model)
+        return found
+
+    def _bind(self, model: str) -> dict[str, BoundOperation]:
+        package = self.operations if len(self.models) == 1 else f"{self.operations}.{model.replace('-', '_')}"
+        service_model = models.service(model)
+        by_snake = {models.snake(name): name for name in service_model.operations}
+        bound: dict[str, BoundOperation] = {}
+        for information in pkgutil.iter_modules(importlib.import_module(package).__path__):
+            module = importlib.import_module(f"{package}.{information.name}")
+            for function in vars(module).values():
+                mark = getattr(function, "headrace_operation", None)
+                if not isinstance(mark, Mark) or function.__module__ != module.__name__:
+                    continue
+                where = f"{module.__name__}.{function.__name__}"
+                name = by_snake.get(function.__name__)
+                if name is None:
+                    raise BindingError(f"{where}: {model} has no such operation")
+                if name in bound:
+                    raise BindingError(f"{where}: {name} stands in two places")
+                bound[name] = _bind_one(where, service_model.operations[name], function, mark)
+        return bound
+
+
+def _bind_one(where: str, model: models.OperationModel, function: Callable[..., Any], mark: Mark) -> BoundOperation:
+    if not inspect.getdoc(function):
+        raise BindingError(f"{where}: no docstring")
+    members = model.input.members if model.input is not None else {}
+    required = set(model.input.required) if model.input is not None else set()
+    by_snake = {models.snake(name): name for name in members}
+    parameters: dict[str, str] = {}
+    for parameter in list(inspect.signature(function).parameters.values())[1:]:
+        name = by_snake.get(parameter.name)
+        if name is None:
+            raise BindingError(f"{where}: {parameter.name} is no member of {model.name}")
+        if name in required and parameter.default is not inspect.Parameter.empty:
+            raise BindingError(f"{where}: {parameter.name} is required by AWS, so it takes no default")
+        if name not in required and parameter.default is inspect.Parameter.empty:
+            raise BindingError(f"{where}: {parameter.name} is optional in AWS, so it needs a default")
+        parameters[name] = parameter.name
+    for name in mark.accepts:
+        if name not in by_snake:
+            raise BindingError(f"{where}: accepts {name}, which is no member")
+    for name in required:
+        if name not in parameters and models.snake(name) not in mark.accepts:
+            raise BindingError(f"{where}: the required member {name} is not taken")
+    return BoundOperation(model.name, model, function, mark, parameters)

@@ -1,0 +1,276 @@
+"""The ports: how services meet without knowing each other.
+
+A service that needs another one's ability names it by a Protocol of this file; `app` hands it the service that has it. Every
+method takes the `Scope` first: on whose behalf, where, and in which transaction.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from headrace.kit.clock import Clock
+from headrace.kit.ids import Ids
+from headrace.kit.settings import Settings
+from headrace.store.api import Store, Transaction
+from headrace.store.blobs import Blobs
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who calls: an ARN, and the credentials that proved it."""
+
+    arn: str
+    user_id: str
+    account: str
+    access_key_id: str = ""
+
+    @property
+    def is_root(self) -> bool:
+        """Whether this is the account itself, which may do everything."""
+        return self.arn.endswith(":root")
+
+
+class Scope(Protocol):
+    """On whose behalf, where, and in which transaction something happens. `operation.Context` is one."""
+
+    account: str
+    region: str
+    request_id: str
+    principal: Principal
+    store: Store
+    blobs: Blobs
+    clock: Clock
+    ids: Ids
+    settings: Settings
+
+    @property
+    def tx(self) -> Transaction:
+        """The running transaction; RuntimeError outside of one."""
+
+    def transact(self, body: Callable[[Any], T]) -> T:
+        """Run body(scope) in the running transaction, or in one of its own."""
+
+    def snapshot(self, body: Callable[[Any], T]) -> T:
+        """Run body(scope) on one consistent view."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceShard:
+    """One ordered part of a stream; a child is read after its parents are done."""
+
+    shard_id: str
+    parents: tuple[str, ...] = ()
+    closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRecord:
+    """A stream's record: its place, its bytes, and the form in which a function receives it."""
+
+    sequence_number: str
+    data: bytes
+    partition_key: str
+    arrived_at: float
+    event: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceBatch:
+    """What one read gave. `position` is where the next read goes on; `ended`: the shard is closed and read to its end."""
+
+    records: Sequence[SourceRecord]
+    position: str
+    ended: bool
+    millis_behind: int
+
+
+class RecordSource(Protocol):
+    """A stream that can be read and read again: DynamoDB Streams, Kinesis Data Streams."""
+
+    def shards(self, scope: Scope, arn: str) -> Sequence[SourceShard]:
+        """The shards that can still be read. LookupError: no such stream."""
+
+    def start(self, scope: Scope, arn: str, shard_id: str, where: str | float) -> str:
+        """The position for TRIM_HORIZON, LATEST or a time (seconds since 1970)."""
+
+    def read(self, scope: Scope, arn: str, shard_id: str, position: str, limit: int, size_max_bytes: int) -> SourceBatch:
+        """Records after the position, in order. A trimmed position goes on at the oldest record that is left."""
+
+    def topic(self, scope: Scope, arn: str, shard_id: str) -> bytes:
+        """The topic that is announced when the shard gets records."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """The outcome of a function: `function_error` is None, "Handled" or "Unhandled"."""
+
+    status: int
+    payload: bytes
+    function_error: str | None = None
+    executed_version: str = "$LATEST"
+    log_tail: bytes = b""
+
+
+class Invoker(Protocol):
+    """Runs functions."""
+
+    def invoke(self, scope: Scope, function_arn: str, payload: bytes, *, kind: str = "RequestResponse") -> Invocation:
+        """Invoke and wait (RequestResponse), or queue durably (Event). AwsError when the function can't be invoked."""
+
+
+class Sink(Protocol):
+    """Takes a message for an ARN: dead letters and targets."""
+
+    def send(self, scope: Scope, arn: str, body: bytes, *, attributes: Mapping[str, str] | None = None) -> None:
+        """Put the message there; durable on return (with the running transaction, when there is one)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """An object of the object store, without its bytes."""
+
+    bucket: str
+    key: str
+    size_bytes: int
+    etag: str
+    modified_at: float
+    content_type: str = "binary/octet-stream"
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+class ObjectStore(Protocol):
+    """S3, as other services use it. LookupError: no such bucket or object."""
+
+    def put(
+        self,
+        scope: Scope,
+        bucket: str,
+        key: str,
+        body: bytes | Iterable[bytes],
+        *,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> ObjectInfo:
+        """Write an object; durable on return."""
+
+    def head(self, scope: Scope, bucket: str, key: str) -> ObjectInfo | None:
+        """What is known of an object, or None."""
+
+    def get(self, scope: Scope, bucket: str, key: str, *, start: int = 0, end: int | None = None) -> bytes:
+        """The bytes start <= i < end of an object."""
+
+    def open(self, scope: Scope, bucket: str, key: str) -> Iterator[bytes]:
+        """An object's bytes, chunk by chunk."""
+
+    def list(self, scope: Scope, bucket: str, prefix: str = "") -> Iterator[ObjectInfo]:
+        """The objects whose keys begin with the prefix, in order."""
+
+    def delete(self, scope: Scope, bucket: str, key: str) -> None:
+        """Remove an object, if it is there."""
+
+
+class LoadFailed(Exception):
+    """The warehouse refused a load; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOutcome:
+    """What a load did; `repeated`: this manifest was loaded before, and nothing was added."""
+
+    rows: int
+    repeated: bool
+
+
+class Warehouse(Protocol):
+    """Redshift, as Firehose uses it."""
+
+    def load(
+        self, scope: Scope, cluster: str, database: str, user: str, password: str, statement: str, manifest_id: str
+    ) -> LoadOutcome:
+        """Run a COPY and remember its manifest id in the same commit. LoadFailed; ConnectionError when it can't be reached."""
+
+
+class Logs(Protocol):
+    """CloudWatch Logs, as functions and deliveries write them."""
+
+    def put(self, scope: Scope, group: str, stream: str, events: Sequence[tuple[int, str]]) -> None:
+        """Append (epoch milliseconds, text) to a log stream; group and stream are made when missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One value of a metric. The unit is one of CloudWatch's names."""
+
+    name: str
+    value: float
+    unit: str = "None"
+    dimensions: tuple[tuple[str, str], ...] = ()
+
+
+class Metrics(Protocol):
+    """CloudWatch metrics, as services write them."""
+
+    def put(self, scope: Scope, namespace: str, values: Sequence[Metric]) -> None:
+        """Count the values in; quick, and durable a moment later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Keys that sign requests. `expires_at` (seconds since 1970) and the token are set for temporary ones."""
+
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+    principal: Principal
+    session_token: str | None = field(default=None, repr=False)
+    expires_at: float | None = None
+
+
+class Authority(Protocol):
+    """IAM and STS: who holds which keys, and who may do what."""
+
+    def credentials(self, scope: Scope, access_key_id: str) -> Credentials | None:
+        """The credentials of an access key id, if it is known, active and not expired."""
+
+    def assume(self, scope: Scope, role_arn: str, session_name: str, service: str) -> Credentials:
+        """Temporary credentials of a role for a service, e.g. lambda.amazonaws.com, if the role trusts it."""
+
+    def allows(self, scope: Scope, principal: Principal, action: str, resource: str) -> bool:
+        """Whether the principal's policies allow the action on the resource."""
+
+
+class Api(Protocol):
+    """Any operation of any service, called in this process as if a client had: validated, with the same errors."""
+
+    def call(self, scope: Scope, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Call e.g. ("dynamodb", "CreateTable", {"TableName": …}). AwsError as the client would get it."""
+
+
+class Unwired:
+    """Stands where no service was wired: says so when it is used."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        raise RuntimeError(f"the port {self._name!r} is not wired in this server")
+
+
+def _unwired(name: str) -> Any:
+    return field(default_factory=lambda: Unwired(name))
+
+
+@dataclass
+class Ports:
+    """What `app` hands to every context. `sources` and `sinks` are found by the service in an ARN."""
+
+    sources: dict[str, RecordSource] = field(default_factory=dict)
+    sinks: dict[str, Sink] = field(default_factory=dict)
+    invoker: Invoker = _unwired("invoker")
+    objects: ObjectStore = _unwired("objects")
+    warehouse: Warehouse = _unwired("warehouse")
+    logs: Logs = _unwired("logs")
+    metrics: Metrics = _unwired("metrics")
+    authority: Authority = _unwired("authority")
+    api: Api = _unwired("api")
