@@ -19,9 +19,29 @@ from pathlib import Path
 from typing import Any
 
 SERVICES = (
-    "dynamodb dynamodbstreams kinesis firehose kinesisanalytics kinesisanalyticsv2 kinesisvideo kinesis-video-media "
-    "kinesis-video-archived-media lambda redshift redshift-data ses sesv2 s3 sqs sns iam sts logs cloudwatch cloudformation"
-).split()
+    "dynamodb",
+    "dynamodbstreams",
+    "kinesis",
+    "firehose",
+    "kinesisanalytics",
+    "kinesisanalyticsv2",
+    "kinesisvideo",
+    "kinesis-video-media",
+    "kinesis-video-archived-media",
+    "lambda",
+    "redshift",
+    "redshift-data",
+    "ses",
+    "sesv2",
+    "s3",
+    "sqs",
+    "sns",
+    "iam",
+    "sts",
+    "logs",
+    "cloudwatch",
+    "cloudformation",
+)
 
 # Part of the cache file's name: raise it when what `_strip` keeps changes.
 FORMAT_VERSION = 1
@@ -118,7 +138,7 @@ class Shape:
         if found is None:
             found = {name: self._target(spec) for name, spec in self._data.get("members", {}).items()}
             self._parts["members"] = found
-        return found  # type: ignore[no-any-return]
+        return found
 
     @property
     def member(self) -> "Shape":
@@ -143,7 +163,7 @@ class Shape:
         found = self._parts.get(which)
         if found is None:
             found = self._parts[which] = self._target(self._data[which])
-        return found  # type: ignore[no-any-return]
+        return found
 
     def _target(self, spec: Mapping[str, Any]) -> "Shape":
         if len(spec) == 1:
@@ -164,6 +184,7 @@ class OperationModel:
         self.uri: str = http.get("requestUri", "/")
         self.status: int = http.get("responseCode", 200)
         self.host_prefix: str | None = data.get("endpoint", {}).get("hostPrefix")
+        self.deprecated: bool = bool(data.get("deprecated"))
         self.auth_none: bool = data.get("authtype") == "none"
         self.checksum_required: bool = bool(data.get("httpChecksum", {}).get("requestChecksumRequired"))
 
@@ -349,9 +370,7 @@ def _strip(value: Any, parent: str) -> Any:
     # A member may itself be called "documentation": only what is not a table of names loses its prose.
     keep_all = parent in ("members", "shapes", "operations")
     return {
-        sys.intern(key): _strip(item, "" if keep_all else key)
-        for key, item in value.items()
-        if keep_all or key not in _PROSE
+        sys.intern(key): _strip(item, "" if keep_all else key) for key, item in value.items() if keep_all or key not in _PROSE
     }
 
 
