@@ -1,4 +1,4 @@
-"""Fixtures: a real server on a free port with a temporary data folder, and boto3 clients on it, each with an account of its own."""
+"""Fixtures: a real server on a free port with its own data folder, and boto3 clients on it, each test with its own account."""
 
 import itertools
 import json

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import importlib
+import importlib.util
 import json
 import logging
 import os
@@ -49,6 +50,8 @@ def load_services() -> dict[str, Service]:
     """Every service under each of its models' names."""
     found: dict[str, Service] = {}
     for name in SERVICES:
+        if importlib.util.find_spec(f"headrace.services.{name}") is None:
+            continue
         service: Service = importlib.import_module(f"headrace.services.{name}.service").SERVICE
         for model in service.models:
             found[model] = service

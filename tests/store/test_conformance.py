@@ -63,7 +63,7 @@ def test_store__does_what_a_dict_does(
     for transaction in transactions:
         after = dict(model)
 
-        def body(tx: Transaction, transaction=transaction, after=after) -> None:  # type: ignore[no-untyped-def]
+        def body(tx: Transaction, transaction=transaction, after=after, model=model) -> None:  # type: ignore[no-untyped-def]
             after.clear()
             after.update(model)
             for name, key, other in transaction:
