@@ -7,9 +7,9 @@ model by its name in snake case, and refuses to bind when a parameter is no memb
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, overload
+from typing import Any, NamedTuple, Protocol, TypeVar, overload
 
 from headrace.kit.clock import Clock
 from headrace.kit.errors import UnsupportedParameter
@@ -19,6 +19,7 @@ from headrace.ports import Ports, Principal
 from headrace.store.api import ReadTransaction, Store, Transaction
 from headrace.store.blobs import Blobs
 from headrace.wire import models
+from headrace.workers import Runner, Worker
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -161,6 +162,40 @@ class BoundOperation:
         return arguments
 
 
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """What a page is asked: the path behind its prefix, the query's values, the method and the body."""
+
+    path: str
+    query: Mapping[str, str]
+    method: str
+    body: bytes
+
+
+class PageAnswer(NamedTuple):
+    """What a page answers."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+# A page is found by the longest prefix of the path. It runs in a thread, with a context of the root account.
+Page = Callable[["Context", PageRequest], PageAnswer]
+
+
+class BodyReader(Protocol):
+    """A request's body that is still arriving. Reading raises AwsError when it proves to be cut off or forged."""
+
+    length: int | None
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to `size` bytes (all with -1); empty at the end. Blocks: only for operations that run in a thread."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The rest, chunk by chunk."""
+
+
 class BindingError(Exception):
     """A function does not fit the AWS model it was written for."""
 
@@ -171,10 +206,19 @@ class Service:
 
     With one model the operations lie in `operations/*.py`, with several in `operations/<model>/*.py`. They are read when the
     service is first called, so that services nobody uses cost no start-up time; `tests/house` binds all of them.
+
+    `offers` names what it gives to `Ports`: a field ("invoker"), or an entry of a field that is a dict ("sources.dynamodb").
+    `workers` run by themselves; `pages` are paths below `/_headrace/` (or `/_aws/`) with their handlers; `on_start` is called
+    before the first request, `on_stop` after the last one.
     """
 
     models: tuple[str, ...]
     operations: str
+    offers: Mapping[str, Any] = field(default_factory=dict)
+    workers: Sequence[Worker] = ()
+    pages: Mapping[str, Page] = field(default_factory=dict)
+    on_start: Callable[[Context, Runner], None] | None = None
+    on_stop: Callable[[], None] | None = None
     _bound: dict[str, dict[str, BoundOperation]] = field(default_factory=dict, repr=False)
 
     @property

@@ -96,7 +96,10 @@ class RecordSource(Protocol):
         """The position for TRIM_HORIZON, LATEST or a time (seconds since 1970)."""
 
     def read(self, scope: Scope, arn: str, shard_id: str, position: str, limit: int, size_max_bytes: int) -> SourceBatch:
-        """Records after the position, in order. A trimmed position goes on at the oldest record that is left."""
+        """Records after the position, in order. A trimmed position goes on at the oldest record that is left.
+
+        A record's sequence number is a position, too: that behind it.
+        """
 
     def topic(self, scope: Scope, arn: str, shard_id: str) -> bytes:
         """The topic that is announced when the shard gets records."""

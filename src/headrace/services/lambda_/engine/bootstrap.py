@@ -8,6 +8,7 @@ needed: a socket belongs to the network it was made in.
 
 import contextlib
 import ctypes
+import importlib
 import json
 import os
 import resource
@@ -38,9 +39,8 @@ def main() -> None:
     sys.path[:1] = []
     sys.path[:0] = orders["path"]
     os.chdir(orders["environment"]["LAMBDA_TASK_ROOT"])
-    from awslambdaric.__main__ import main as run  # noqa: PLC0415 - it is found only now that the path is set
-
-    run(["bootstrap", orders["handler"]])
+    # It is found only now that the path is set.
+    importlib.import_module("awslambdaric.__main__").main(["bootstrap", orders["handler"]])
 
 
 def _receive(control: socket.socket) -> dict[str, Any]:

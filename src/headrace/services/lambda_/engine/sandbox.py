@@ -48,7 +48,7 @@ class Sandbox:
         self.root = os.geteuid() == 0
         found = shutil.which("bwrap") if bubblewrap is None else bubblewrap
         self._bubblewrap, self._why_not = _try(found, self.python, self.root) if found else ("", "it is not installed")
-        self._own_ids = self.root and _may_change_user()
+        self._own_ids = self.root and _may_change_user(python_needed=not self._bubblewrap)
         self._fixed = self._root_filesystem() if self._bubblewrap else []
 
     @property
@@ -62,7 +62,7 @@ class Sandbox:
         if self._bubblewrap:
             who = "a user id each" if self._own_ids else "a user namespace each"
             return f"bubblewrap: read-only root, own processes, {who}; functions {reach}"
-        weaker = "a user id each, resource limits" if self._own_ids else "resource limits only"
+        weaker = "a user id each, resource limits" if self._own_ids else "resource limits only, NOT CONFINED"
         return f"{weaker}; functions {reach}; no bubblewrap, since {self._why_not}"
 
     def place(self, slot: int, code: Path, layers: Path | None, temporary: Path, temporary_mib: int, fd: int) -> Place:
@@ -150,9 +150,16 @@ def _try(bubblewrap: str, python: str, root: bool) -> tuple[str, str]:
     return bubblewrap, ""
 
 
-def _may_change_user() -> bool:
-    """Whether the ids of `USER_ID_FIRST` exist here (a container may map fewer)."""
+def isolation(network: str = "server") -> str:
+    """What would hold functions on this host, in one line for people. Tries it out, which takes some 50 ms."""
+    return Sandbox(network=network).isolation()
+
+
+def _may_change_user(python_needed: bool) -> bool:
+    """Whether the ids of `USER_ID_FIRST` exist here (a container may map fewer), and may read Python where it is needed."""
     script = f"import os; os.setgroups([]); os.setresgid(*[{USER_ID_FIRST}]*3); os.setresuid(*[{USER_ID_FIRST}]*3)"
+    if python_needed:
+        script += f"; import mailbox; open({str(BOOTSTRAP)!r})"
     try:
         return subprocess.run([sys.executable, "-S", "-c", script], capture_output=True, timeout=20, check=False).returncode == 0
     except (OSError, subprocess.TimeoutExpired):

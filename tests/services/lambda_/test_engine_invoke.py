@@ -6,14 +6,14 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from headrace.services.lambda_ import limits
 from headrace.services.lambda_.engine.function import Throttled
 
-from .conftest import Workbench
-
+Workbench = Any
 ECHO = "def handler(event, context):\n    return event\n"
 
 

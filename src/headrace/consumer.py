@@ -1,0 +1,345 @@
+"""The consumer: reads a stream's shards, hands batches to a handler, and keeps its place. Written once.
+
+Event source mappings, Firehose sources and Analytics inputs are all this consumer over a `RecordSource`. Of each subscription
+and shard it keeps a checkpoint (position, attempts, the batch that fails) in the store; a lease decides which process reads,
+and a checkpoint is only written under the lease. A batch is handled at least once: after a crash it is handled again.
+
+Layout: ("consumer", subscription, shard) → `Checkpoint`.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+from zlib import crc32
+
+import msgspec
+
+from headrace.layers import lease as leases
+from headrace.layers.records import Records
+from headrace.operation import Context
+from headrace.ports import RecordSource, SourceRecord
+from headrace.workers import Runner, Worker
+
+LEASE_SECONDS = 30.0
+LOOK_FOR_SHARDS_SECONDS = 1.0
+RETRY_WAIT_MIN_SECONDS = 0.1
+RETRY_WAIT_MAX_SECONDS = 60.0
+READ_SIZE_MAX_BYTES = 6 << 20
+PARALLEL_THREADS_MAX = 64
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One reader of one stream, and how it wants to be served.
+
+    `attempts_max` and `age_max_seconds` are None for "until it works". With `bisect` a batch that fails is halved before it is
+    tried again. `window_seconds`: wait so long for a batch to fill. `parallel`: hand over so many parts of a shard at once,
+    each partition key always in the same part.
+    """
+
+    id: str
+    account: str
+    region: str
+    source_arn: str
+    start: str | float = "TRIM_HORIZON"
+    batch_size_max: int = 100
+    batch_size_max_bytes: int = READ_SIZE_MAX_BYTES
+    window_seconds: float = 0.0
+    parallel: int = 1
+    attempts_max: int | None = None
+    age_max_seconds: float | None = None
+    bisect: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a batch: all done; or failed, from `failed_from` (a sequence number) on or as a whole."""
+
+    error: str | None = None
+    failed_from: str | None = None
+
+
+class Handler(Protocol):
+    """What a subscription does with its records."""
+
+    def handle(self, ctx: Context, subscription: Subscription, shard_id: str, records: Sequence[SourceRecord]) -> Outcome:
+        """Handle the records in order. An exception counts as a failure of the whole batch."""
+
+    def give_up(
+        self, ctx: Context, subscription: Subscription, shard_id: str, records: Sequence[SourceRecord], reason: str, attempts: int
+    ) -> None:
+        """Put records that will not be tried again where a person finds them.
+
+        `reason` is RetryAttemptsExhausted or RecordAgeExceeded.
+        """
+
+
+class Checkpoint(msgspec.Struct, omit_defaults=True):
+    """Where a shard's reader is. `sizes` are the sizes of the parts that a failing batch was cut into, the next one first."""
+
+    position: str
+    ended: bool = False
+    attempts: int = 0
+    sizes: list[int] = []
+    error: str = ""
+
+
+CHECKPOINTS = Records(("consumer",), Checkpoint)
+
+
+class Consumer:
+    """All readers of one kind: adds a worker to the runner for each shard of each subscription.
+
+    `subscriptions(ctx)` lists who wants to read now; it is asked every second, and whenever one of `topics` is announced.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        subscriptions: Callable[[Context], Iterable[Subscription]],
+        handler: Handler,
+        *,
+        topics: tuple[bytes, ...] = (),
+    ) -> None:
+        self._name = name
+        self._subscriptions = subscriptions
+        self._handler = handler
+        self._topics = topics
+        self._readers: dict[str, _Reader] = {}
+        self._pool = ThreadPoolExecutor(PARALLEL_THREADS_MAX, thread_name_prefix=name)
+
+    def worker(self, runner: Runner) -> Worker:
+        """The worker that finds subscriptions and shards, and starts and stops their readers."""
+
+        def step(ctx: Context) -> float:
+            self._look(ctx, runner)
+            return LOOK_FOR_SHARDS_SECONDS
+
+        return Worker(f"{self._name}", step, self._topics)
+
+    def _look(self, ctx: Context, runner: Runner) -> None:
+        wanted: dict[str, tuple[Subscription, str, RecordSource]] = {}
+        for subscription in self._subscriptions(ctx):
+            source = ctx.ports.sources[subscription.source_arn.split(":", 3)[2]]
+            for shard_id in self._open_shards(ctx, subscription, source):
+                wanted[f"{self._name}/{subscription.id}/{shard_id}"] = (subscription, shard_id, source)
+        for name in [
+            name for name, reader in self._readers.items() if name not in wanted or wanted[name][0] != reader.subscription
+        ]:
+            self._readers.pop(name).retire()
+            runner.remove(name)
+        for name, (subscription, shard_id, source) in wanted.items():
+            if name not in self._readers:
+                reader = self._readers[name] = _Reader(name, subscription, shard_id, source, self._handler, self._pool)
+                scope = ctx.at(subscription.account, subscription.region)
+                runner.add(Worker(name, reader.step, (source.topic(scope, subscription.source_arn, shard_id),)))
+
+    def _open_shards(self, ctx: Context, subscription: Subscription, source: RecordSource) -> list[str]:
+        """The shards that can be read now: not ended, and no parent that is still to be read."""
+        scope = ctx.at(subscription.account, subscription.region)
+        try:
+            shards = scope.snapshot(lambda inner: source.shards(inner, subscription.source_arn))
+        except LookupError:
+            return []
+        ended = {
+            shard.shard_id
+            for shard in shards
+            if (found := ctx.snapshot(lambda inner, s=shard.shard_id: CHECKPOINTS.get(inner.tx, subscription.id, s)))  # type: ignore[misc]
+            is not None
+            and found.ended
+        }
+        present = {shard.shard_id for shard in shards}
+        return [
+            shard.shard_id
+            for shard in shards
+            if shard.shard_id not in ended and not any(parent in present and parent not in ended for parent in shard.parents)
+        ]
+
+
+def forget(ctx: Context, subscription_id: str) -> None:
+    """Remove a subscription's checkpoints, in the running transaction."""
+    CHECKPOINTS.delete_all(ctx.tx, subscription_id)
+
+
+class _Reader:
+    """Reads one shard for one subscription: one batch a step."""
+
+    def __init__(
+        self,
+        name: str,
+        subscription: Subscription,
+        shard_id: str,
+        source: RecordSource,
+        handler: Handler,
+        pool: ThreadPoolExecutor,
+    ) -> None:
+        self.subscription = subscription
+        self._name = name
+        self._shard_id = shard_id
+        self._source = source
+        self._handler = handler
+        self._pool = pool
+        self._owner = ""
+        self._lease: leases.Lease | None = None
+        self._checkpoint: Checkpoint | None = None
+        self._filling_since: float | None = None
+        self._not_before = 0.0
+        self._retired = False
+
+    def retire(self) -> None:
+        """Write no checkpoint any more: the subscription was changed or removed."""
+        self._retired = True
+
+    def step(self, ctx: Context) -> float | None:
+        """Read one batch and have it handled."""
+        ctx = ctx.at(self.subscription.account, self.subscription.region)
+        checkpoint = self._hold(ctx)
+        if checkpoint is None:
+            return LEASE_SECONDS / 3
+        if checkpoint.ended:
+            return None
+        # New records wake this reader, but a batch that failed waits its time.
+        if (wait := self._not_before - ctx.clock.now()) > 0:
+            return wait
+        wanted = self.subscription
+        limit = checkpoint.sizes[0] if checkpoint.sizes else wanted.batch_size_max
+        batch = ctx.snapshot(
+            lambda inner: self._source.read(
+                inner, wanted.source_arn, self._shard_id, checkpoint.position, limit, wanted.batch_size_max_bytes
+            )
+        )
+        records = batch.records
+        if not records:
+            if batch.ended or batch.position != checkpoint.position:
+                self._save(ctx, Checkpoint(batch.position, ended=batch.ended))
+                return 0.0
+            return None
+        now = ctx.clock.now()
+        wait = self._window_left(len(records), limit, now)
+        if wait > 0 and not batch.ended and not checkpoint.attempts:
+            return wait
+        self._filling_since = None
+        expired = [r for r in records if wanted.age_max_seconds is not None and now - r.arrived_at > wanted.age_max_seconds]
+        if expired:
+            self._handler.give_up(ctx, wanted, self._shard_id, expired, "RecordAgeExceeded", checkpoint.attempts)
+            self._advance(ctx, checkpoint, len(expired), expired[-1].sequence_number, records, batch.position)
+            return 0.0
+        outcome = self._handle(ctx, records)
+        if outcome.error is None:
+            self._advance(ctx, checkpoint, len(records), records[-1].sequence_number, records, batch.position)
+            return 0.0
+        return self._failed(ctx, checkpoint, records, outcome, batch.position)
+
+    def _hold(self, ctx: Context) -> Checkpoint | None:
+        """Take or renew the lease; the checkpoint while it is ours."""
+        now = ctx.clock.now()
+        if self._lease is not None and self._checkpoint is not None and self._lease.until - now > LEASE_SECONDS / 2:
+            return self._checkpoint
+        self._owner = self._owner or ctx.ids.uuid()
+
+        def body(inner: Context) -> tuple[leases.Lease | None, Checkpoint | None]:
+            lease = leases.take(inner.tx, self._name, self._owner, inner.clock.now(), LEASE_SECONDS)
+            if lease is None:
+                return None, None
+            found = CHECKPOINTS.get(inner.tx, self.subscription.id, self._shard_id)
+            if found is None:
+                wanted = self.subscription
+                found = Checkpoint(self._source.start(inner, wanted.source_arn, self._shard_id, wanted.start))
+                CHECKPOINTS.put(inner.tx, found, wanted.id, self._shard_id)
+            return lease, found
+
+        self._lease, self._checkpoint = ctx.transact(body)
+        return self._checkpoint
+
+    def _save(self, ctx: Context, checkpoint: Checkpoint) -> None:
+        lease = self._lease
+        if self._retired or lease is None:
+            return
+
+        def body(inner: Context) -> None:
+            leases.check(inner.tx, self._name, lease)
+            CHECKPOINTS.put(inner.tx, checkpoint, self.subscription.id, self._shard_id)
+
+        try:
+            ctx.transact(body)
+        except leases.LeaseLost:
+            self._lease = self._checkpoint = None
+            return
+        self._checkpoint = checkpoint
+
+    def _window_left(self, count: int, limit: int, now: float) -> float:
+        """Seconds that are left for the batch to fill; 0 when it is full, or has waited long enough."""
+        if not self.subscription.window_seconds or count >= limit:
+            return 0.0
+        if self._filling_since is None:
+            self._filling_since = now
+        return max(0.0, self._filling_since + self.subscription.window_seconds - now)
+
+    def _handle(self, ctx: Context, records: Sequence[SourceRecord]) -> Outcome:
+        parts = self._parts(records)
+        if len(parts) == 1:
+            return self._handle_part(ctx, records)
+        outcomes = list(self._pool.map(lambda part: self._handle_part(ctx, part), parts))
+        failures = [(outcome, part) for outcome, part in zip(outcomes, parts, strict=True) if outcome.error is not None]
+        if not failures:
+            return Outcome()
+        # All before the earliest failure is done; what follows it is handled again.
+        place = {record.sequence_number: number for number, record in enumerate(records)}
+        earliest = min(
+            (outcome.failed_from or part[0].sequence_number for outcome, part in failures), key=lambda number: place[number]
+        )
+        return Outcome(failures[0][0].error, earliest)
+
+    def _parts(self, records: Sequence[SourceRecord]) -> list[Sequence[SourceRecord]]:
+        if self.subscription.parallel == 1:
+            return [records]
+        parts: dict[int, list[SourceRecord]] = {}
+        for record in records:
+            parts.setdefault(crc32(record.partition_key.encode()) % self.subscription.parallel, []).append(record)
+        return list(parts.values())
+
+    def _handle_part(self, ctx: Context, records: Sequence[SourceRecord]) -> Outcome:
+        try:
+            return self._handler.handle(ctx, self.subscription, self._shard_id, records)
+        except Exception as error:
+            log.warning("%s: a batch failed: %s", self._name, error, exc_info=log.isEnabledFor(logging.DEBUG))
+            return Outcome(f"{type(error).__name__}: {error}")
+
+    def _advance(
+        self, ctx: Context, checkpoint: Checkpoint, count: int, last: str, records: Sequence[SourceRecord], after: str
+    ) -> None:
+        """Go on behind the first `count` records of those that were read."""
+        sizes = list(checkpoint.sizes)
+        if sizes:
+            sizes[0] -= count
+            if sizes[0] <= 0:
+                sizes.pop(0)
+        self._save(ctx, Checkpoint(after if count == len(records) else last, sizes=sizes))
+
+    def _failed(
+        self, ctx: Context, checkpoint: Checkpoint, records: Sequence[SourceRecord], outcome: Outcome, after: str
+    ) -> float:
+        """Skip what was done, then try the rest again, cut it in two, or give it up."""
+        wanted = self.subscription
+        done = next((n for n, r in enumerate(records) if r.sequence_number == outcome.failed_from), 0)
+        left = records[done:]
+        position = records[done - 1].sequence_number if done else checkpoint.position
+        attempts = 1 if done else checkpoint.attempts + 1
+        if wanted.attempts_max is not None and attempts > wanted.attempts_max:
+            self._handler.give_up(ctx, wanted, self._shard_id, left, "RetryAttemptsExhausted", attempts)
+            self._advance(ctx, checkpoint, len(records), records[-1].sequence_number, records, after)
+            return 0.0
+        rest = checkpoint.sizes[1:]
+        if wanted.bisect and len(left) > 1:
+            half = len(left) // 2
+            sizes, attempts = [half, len(left) - half, *rest], 0
+        else:
+            sizes = [len(left), *rest]
+        self._save(ctx, Checkpoint(position, attempts=attempts, sizes=sizes, error=(outcome.error or "")[:1000]))
+        wait = 0.0 if not attempts else min(RETRY_WAIT_MIN_SECONDS * 2 ** (attempts - 1), RETRY_WAIT_MAX_SECONDS)
+        self._not_before = ctx.clock.now() + wait
+        return wait

@@ -1,0 +1,1 @@
+"""The machine of IAM: policy documents, read once and then evaluated."""

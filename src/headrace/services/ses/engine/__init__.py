@@ -1,0 +1,1 @@
+"""The machine of SES: templates, addresses and MIME messages; pure."""

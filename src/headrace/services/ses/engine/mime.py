@@ -1,0 +1,223 @@
+"""MIME messages: built from their parts, or taken as raw bytes and made ready to be sent.
+
+No header can be injected: a control character in a header's value is refused, never folded away.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email import policy
+from email.header import decode_header
+from email.message import EmailMessage, Message
+from email.parser import BytesHeaderParser, BytesParser
+from email.utils import format_datetime
+
+from headrace.services.ses.engine.addresses import Address, parse_all
+
+HEADER_CHARACTERS_MAX = 998
+PREVIEW_CHARACTERS_MAX = 200_000
+
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_HEADER_NAME = re.compile(r"^[!-9;-~]{1,126}$")
+_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:((?:[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*))(?:\r?\n|\Z)")
+# The headers that SES sets itself, or reads and takes away.
+_TAKEN = {b"bcc", b"message-id", b"date", b"return-path", b"received"}
+
+
+class BadMessage(ValueError):
+    """The message cannot be built; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """One attached file."""
+
+    name: str
+    content: bytes
+    content_type: str = "application/octet-stream"
+    content_id: str = ""
+    inline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a message is built from."""
+
+    source: Address
+    to: tuple[Address, ...]
+    cc: tuple[Address, ...]
+    subject: str
+    text: str | None
+    html: str | None
+    reply_to: tuple[Address, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    charsets: Mapping[str, str] = field(default_factory=dict)  # "text", "html" -> charset
+
+
+def build(parts: Parts, message_id: str, now: float) -> bytes:
+    """The message as bytes with CRLF line ends."""
+    message = EmailMessage(policy.SMTP.clone(max_line_length=998))
+    _add(message, "From", parts.source.header)
+    for name, addresses in (("To", parts.to), ("Cc", parts.cc), ("Reply-To", parts.reply_to)):
+        if addresses:
+            _add(message, name, ", ".join(address.header for address in addresses))
+    _add(message, "Subject", parts.subject)
+    _add(message, "Message-ID", f"<{message_id}@email.amazonses.com>")
+    _add(message, "Date", format_datetime(datetime.fromtimestamp(now, UTC)))
+    for name, value in parts.headers:
+        if not _HEADER_NAME.match(name) or (message[name] is not None and name.lower() in _SINGLE):
+            raise BadMessage(f"Invalid header name: {name}")
+        _add(message, name, value)
+    _fill(message, parts)
+    return bytes(message)
+
+
+_SINGLE = {"from", "to", "cc", "reply-to", "subject", "message-id", "date", "bcc", "mime-version", "content-type"}
+
+
+def _add(message: EmailMessage, name: str, value: str) -> None:
+    if _CONTROL.search(value):
+        raise BadMessage(f"Header {name} contains a control character")
+    try:
+        message[name] = value
+    except ValueError as error:
+        raise BadMessage(f"Header {name} is invalid") from error
+
+
+def _fill(message: EmailMessage, parts: Parts) -> None:
+    if parts.text is None and parts.html is None:
+        raise BadMessage("Empty required header 'Body'.")
+    try:
+        if parts.text is not None:
+            message.set_content(parts.text, charset=parts.charsets.get("text", "utf-8"))
+        if parts.html is not None:
+            add = message.set_content if parts.text is None else message.add_alternative
+            add(parts.html, subtype="html", charset=parts.charsets.get("html", "utf-8"))
+    except (LookupError, UnicodeError) as error:
+        raise BadMessage("The body cannot be written in its charset") from error
+    for item in parts.attachments:
+        kind, _, subtype = item.content_type.partition("/")
+        if not kind or not subtype or _CONTROL.search(item.name + item.content_type + item.content_id):
+            raise BadMessage("An attachment has an invalid name or type")
+        message.add_attachment(
+            item.content,
+            maintype=kind,
+            subtype=subtype,
+            filename=item.name,
+            disposition="inline" if item.inline else "attachment",
+            cid=f"<{item.content_id.strip('<>')}>" if item.content_id else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """What the headers of a raw message say."""
+
+    sources: tuple[Address, ...]
+    recipients: tuple[Address, ...]
+    configuration_set: str | None
+    tags: str | None
+
+
+def read_raw(data: bytes) -> Raw:
+    """Read the headers of a raw message; BadMessage or BadAddress when they cannot be used."""
+    headers = BytesHeaderParser(policy=policy.compat32).parsebytes(_head(data))
+    if headers["From"] is None and not headers.keys():
+        raise BadMessage("Missing required header 'From'.")
+    recipients = [
+        address for name in ("To", "Cc", "Bcc") for value in headers.get_all(name, []) for address in parse_all(str(value))
+    ]
+    return Raw(
+        sources=tuple(parse_all(str(headers["From"]))) if headers["From"] is not None else (),
+        recipients=tuple(recipients),
+        configuration_set=headers["X-SES-CONFIGURATION-SET"],
+        tags=headers["X-SES-MESSAGE-TAGS"],
+    )
+
+
+def finish_raw(data: bytes, message_id: str, now: float, source: str | None = None) -> bytes:
+    """A raw message as it is sent: its own Message-ID and Date, no Bcc, CRLF line ends; the body's bytes are kept."""
+    fields = [(found.group(1), found.group(2)) for found in _FIELD.finditer(_head(data))]
+    kept = [(name, value) for name, value in fields if not _taken(name.lower())]
+    if source is not None and not any(name.lower() == b"from" for name, _ in kept):
+        kept.insert(0, (b"From", b" " + source.encode("ascii", "replace")))
+    date = next((value for name, value in fields if name.lower() == b"date"), None)
+    kept.append((b"Message-ID", f" <{message_id}@email.amazonses.com>".encode()))
+    kept.append((b"Date", date or b" " + format_datetime(datetime.fromtimestamp(now, UTC)).encode()))
+    lines = [name + b":" + re.sub(rb"\r?\n", b"\r\n", value) + b"\r\n" for name, value in kept]
+    body = data[_body_at(data) :]
+    if b"\r\n" not in body:
+        body = body.replace(b"\n", b"\r\n")
+    return b"".join(lines) + b"\r\n" + body
+
+
+def _taken(name: bytes) -> bool:
+    return name in _TAKEN or name.startswith(b"x-ses-")
+
+
+def _body_at(data: bytes) -> int:
+    ends = [at + len(mark) for mark in (b"\r\n\r\n", b"\n\n") if (at := data.find(mark)) >= 0]
+    return min(ends, default=len(data))
+
+
+def _head(data: bytes) -> bytes:
+    return data[: _body_at(data)]
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What the mailbox shows of a message."""
+
+    headers: tuple[tuple[str, str], ...]
+    text: str | None
+    html: str | None
+    attachments: tuple[tuple[str, str, int], ...]  # name, type, bytes
+
+
+def preview(data: bytes) -> Preview:
+    """Read a stored message for show; what cannot be decoded is shown as well as can be."""
+    message = BytesParser(policy=policy.compat32).parsebytes(data)
+    text: str | None = None
+    html: str | None = None
+    attachments: list[tuple[str, str, int]] = []
+    for part in message.walk():
+        if part.is_multipart():
+            continue
+        kind = part.get_content_type()
+        name = part.get_filename()
+        content = part.get_payload(decode=True)
+        size_bytes = len(content) if isinstance(content, bytes) else 0
+        if name or part.get_content_disposition() == "attachment":
+            attachments.append((name or "", kind, size_bytes))
+        elif kind == "text/plain" and text is None:
+            text = _decoded(part)
+        elif kind == "text/html" and html is None:
+            html = _decoded(part)
+        else:
+            attachments.append(("", kind, size_bytes))
+    headers = tuple((name, _readable(str(value))) for name, value in message.items())
+    return Preview(headers, text, html, tuple(attachments))
+
+
+def _decoded(part: "Message[str, str]") -> str:
+    content = part.get_payload(decode=True)
+    raw = content if isinstance(content, bytes) else b""
+    try:
+        return raw.decode(part.get_content_charset() or "utf-8", "replace")[:PREVIEW_CHARACTERS_MAX]
+    except LookupError:
+        return raw.decode("utf-8", "replace")[:PREVIEW_CHARACTERS_MAX]
+
+
+def _readable(value: str) -> str:
+    from_wire = " ".join(value.split())
+    if "=?" not in from_wire:
+        return from_wire
+    pieces = []
+    try:
+        for piece, charset in decode_header(from_wire):
+            pieces.append(piece.decode(charset or "ascii", "replace") if isinstance(piece, bytes) else piece)
+    except (ValueError, LookupError):
+        return from_wire
+    return "".join(pieces)

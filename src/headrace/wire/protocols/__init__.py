@@ -1,0 +1,1 @@
+"""One module per AWS protocol: requests in, answers and errors out."""

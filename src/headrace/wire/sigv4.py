@@ -1,0 +1,329 @@
+"""AWS Signature Version 4, seen from the server: whose request is this, and has it been changed on its way?
+
+`verify` reads the Authorization header or a presigned URL. A body that is given is checked at once; one that is streamed is
+checked piece by piece by `wire.body.body_decoder`, which starts from the `Verified` given here.
+"""
+
+import hmac
+import re
+from calendar import timegm
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+from time import gmtime, strftime
+from urllib.parse import quote, unquote, unquote_plus
+
+from headrace.wire import signature_errors as refuse
+from headrace.wire.request import HttpRequest
+
+SKEW_SECONDS_MAX = 15 * 60
+PRESIGNED_SECONDS_MAX = 7 * 24 * 3600
+SIGNING_KEYS_MAX = 4096
+
+ALGORITHM = "AWS4-HMAC-SHA256"
+EMPTY_SHA256 = sha256(b"").hexdigest()
+UNSIGNED = "UNSIGNED-PAYLOAD"
+
+Lookup = Callable[[str], tuple[str, str | None] | None]
+
+_PAYLOADS = {
+    UNSIGNED: "unsigned",
+    "STREAMING-AWS4-HMAC-SHA256-PAYLOAD": "chunks",
+    "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER": "chunks-trailer",
+    "STREAMING-UNSIGNED-PAYLOAD-TRAILER": "unsigned-trailer",
+}
+# Only these may leave the body out of the signature, as on AWS.
+_UNSIGNED_SERVICES = frozenset({"s3", "kinesisvideo"})
+# x-amz-* headers that some signers leave unsigned and that decide nothing.
+_UNSIGNED_HEADERS = frozenset({"x-amz-user-agent", "x-amz-content-sha256"})
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9/._~-]*\Z")
+_AUTHORIZATION = re.compile(r"AWS4-HMAC-SHA256 +(.*)\Z", re.DOTALL)
+_DATE = re.compile(r"\d{8}T\d{6}Z\Z")
+
+
+@dataclass(slots=True, frozen=True)
+class Verified:
+    """Who signed, and what the signature covers."""
+
+    access_key_id: str
+    region: str
+    service: str
+    signed_headers: tuple[str, ...]
+    payload: str  # hashed, unsigned, chunks, chunks-trailer, unsigned-trailer
+    payload_sha256: str  # of a hashed payload
+    presigned: bool
+    signing_key: bytes
+    signature: str
+    amz_date: str
+    scope: str
+
+
+@dataclass(slots=True, frozen=True)
+class _Claim:
+    """What the request says of its own signature."""
+
+    access_key_id: str
+    scope: tuple[str, str, str]  # date, region, service
+    signed_headers: tuple[str, ...]
+    signature: str
+    amz_date: str
+    token: str | None
+    presigned: bool
+    expires_s: int = 0
+
+
+def is_signed(request: HttpRequest) -> bool:
+    """Whether the request carries a signature of any kind; one that does not is anonymous."""
+    if "authorization" in request.headers:
+        return True
+    query = request.query_string
+    return "X-Amz-Signature=" in query or "X-Amz-Algorithm=" in query or "Signature=" in query
+
+
+def verify(request: HttpRequest, lookup: Lookup, now: float, protocol: str) -> Verified:
+    """Check the request's signature. Raises the error that AWS raises in the given protocol, with status 403."""
+    claim = _read_claim(request, protocol)
+    found = lookup(claim.access_key_id)
+    if found is None:
+        raise refuse.unknown_key(protocol, claim.access_key_id)
+    secret, token = found
+    if not _same(token or "", claim.token or ""):
+        raise refuse.bad_token(protocol)
+    _check_time(claim, now, protocol)
+    _check_signed(request, claim, protocol)
+    date, region, service = claim.scope
+    declared, kind = _payload(request, claim, protocol)
+    scope = f"{date}/{region}/{service}/aws4_request"
+    canonical = _canonical_request(request, claim, declared)
+    to_sign = f"{ALGORITHM}\n{claim.amz_date}\n{scope}\n{sha256(canonical).hexdigest()}"
+    key = signing_key(secret, date, region, service)
+    expected = hmac.digest(key, to_sign.encode(), "sha256").hex()
+    if not _same(expected, claim.signature):
+        raise refuse.mismatch(protocol)
+    return Verified(
+        claim.access_key_id,
+        region,
+        service,
+        claim.signed_headers,
+        kind,
+        declared if kind == "hashed" else "",
+        claim.presigned,
+        key,
+        claim.signature,
+        claim.amz_date,
+        scope,
+    )
+
+
+@lru_cache(SIGNING_KEYS_MAX)
+def signing_key(secret: str, date: str, region: str, service: str) -> bytes:
+    """The key that signs for one day, region and service."""
+    key = ("AWS4" + secret).encode()
+    for part in (date, region, service, "aws4_request"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return key
+
+
+def _same(left: str, right: str) -> bool:
+    return hmac.compare_digest(left.encode(), right.encode())
+
+
+def _read_claim(request: HttpRequest, protocol: str) -> _Claim:
+    authorization = request.headers.get("authorization")
+    if authorization is not None:
+        return _claim_from_header(request, authorization, protocol)
+    query = request.query_string
+    if "X-Amz-Algorithm=" in query or "X-Amz-Signature=" in query:
+        return _claim_from_query(query, protocol)
+    if "Signature=" in query and "AWSAccessKeyId=" in query:
+        raise refuse.old_version(protocol)
+    raise refuse.missing(protocol)
+
+
+@lru_cache(1024)
+def _credential(text: str) -> tuple[str, str, str, str] | None:
+    # A key id may hold slashes, a scope may not.
+    parts = text.rsplit("/", 4)
+    if len(parts) != 5 or parts[4] != "aws4_request" or not all(parts) or len(parts[1]) != 8:
+        return None
+    return parts[0], parts[1], parts[2], parts[3]
+
+
+@lru_cache(1024)
+def _header_names(text: str) -> tuple[str, ...]:
+    return tuple(text.lower().split(";"))
+
+
+def _claim_from_header(request: HttpRequest, authorization: str, protocol: str) -> _Claim:
+    found = _AUTHORIZATION.match(authorization)
+    if found is None:
+        raise refuse.wrong_scheme(protocol, authorization)
+    fields = {}
+    for part in found.group(1).split(","):
+        name, _, value = part.strip().partition("=")
+        fields[name] = value.strip()
+    missing = [name for name in ("Credential", "Signature", "SignedHeaders") if not fields.get(name)]
+    headers = request.headers
+    amz_date = headers.get("x-amz-date") or _from_http_date(headers.get("date", ""))
+    if missing or not amz_date:
+        raise refuse.incomplete(protocol, missing, authorization, has_date=bool(amz_date))
+    credential = _credential(fields["Credential"])
+    if credential is None:
+        raise refuse.bad_credential(protocol, fields["Credential"])
+    return _Claim(
+        credential[0],
+        credential[1:],
+        _header_names(fields["SignedHeaders"]),
+        fields["Signature"],
+        amz_date,
+        headers.get("x-amz-security-token"),
+        False,
+    )
+
+
+def _claim_from_query(query: str, protocol: str) -> _Claim:
+    fields = dict(_query_pairs(query))
+    if fields.get("X-Amz-Algorithm") != ALGORITHM:
+        raise refuse.wrong_scheme(protocol, fields.get("X-Amz-Algorithm", ""))
+    wanted = ("X-Amz-Credential", "X-Amz-Date", "X-Amz-SignedHeaders", "X-Amz-Signature")
+    missing = [name for name in wanted if not fields.get(name)]
+    expires = fields.get("X-Amz-Expires", "")
+    if missing or (protocol == "rest-xml" and not expires):
+        raise refuse.incomplete_query(protocol)
+    credential = _credential(fields["X-Amz-Credential"])
+    if credential is None:
+        raise refuse.bad_credential(protocol, fields["X-Amz-Credential"])
+    if expires and (not expires.isdecimal() or len(expires) > 9 or int(expires) > PRESIGNED_SECONDS_MAX):
+        raise refuse.bad_expires(protocol)
+    return _Claim(
+        credential[0],
+        credential[1:],
+        _header_names(fields["X-Amz-SignedHeaders"]),
+        fields["X-Amz-Signature"],
+        fields["X-Amz-Date"],
+        fields.get("X-Amz-Security-Token"),
+        True,
+        int(expires or SKEW_SECONDS_MAX),
+    )
+
+
+def _from_http_date(text: str) -> str:
+    parsed = refuse.parse_http_date(text)
+    return "" if parsed is None else strftime("%Y%m%dT%H%M%SZ", gmtime(parsed))
+
+
+@lru_cache(256)
+def _epoch(amz_date: str) -> int | None:
+    if not _DATE.match(amz_date):
+        return None
+    try:
+        fields = [int(amz_date[a:b]) for a, b in ((0, 4), (4, 6), (6, 8), (9, 11), (11, 13), (13, 15))]
+        return timegm((*fields, 0, 0, 0))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _check_time(claim: _Claim, now: float, protocol: str) -> None:
+    signed_at = _epoch(claim.amz_date)
+    if signed_at is None or claim.amz_date[:8] != claim.scope[0]:
+        raise refuse.bad_date(protocol, claim.scope[0], claim.amz_date)
+    if claim.presigned:
+        if now > signed_at + claim.expires_s:
+            raise refuse.presigned_expired(protocol, claim.expires_s, signed_at, now)
+        if signed_at > now + SKEW_SECONDS_MAX:
+            raise refuse.not_yet(protocol, claim.amz_date, now, SKEW_SECONDS_MAX)
+    elif signed_at < now - SKEW_SECONDS_MAX:
+        raise refuse.expired(protocol, claim.amz_date, now, SKEW_SECONDS_MAX)
+    elif signed_at > now + SKEW_SECONDS_MAX:
+        raise refuse.not_yet(protocol, claim.amz_date, now, SKEW_SECONDS_MAX)
+
+
+def _check_signed(request: HttpRequest, claim: _Claim, protocol: str) -> None:
+    """Whatever steers the request must be under the signature, or a thief could steer it elsewhere."""
+    signed = claim.signed_headers
+    if "host" not in signed and ":authority" not in signed:
+        raise refuse.unsigned_header(protocol, "host")
+    for name in request.headers:
+        if name.startswith("x-amz-") and name not in signed and name not in _UNSIGNED_HEADERS:
+            raise refuse.unsigned_header(protocol, name)
+
+
+def _payload(request: HttpRequest, claim: _Claim, protocol: str) -> tuple[str, str]:
+    """The payload hash that the canonical request names, and what kind of payload that is."""
+    service = claim.scope[2]
+    declared = request.headers.get("x-amz-content-sha256")
+    body = request.body
+    may_be_unsigned = service in _UNSIGNED_SERVICES
+    if declared is None:
+        if claim.presigned and may_be_unsigned:
+            return UNSIGNED, "unsigned"
+        if isinstance(body, bytes):
+            return sha256(body).hexdigest(), "hashed"
+        if may_be_unsigned:
+            return UNSIGNED, "unsigned"
+        raise refuse.mismatch(protocol)
+    kind = _PAYLOADS.get(declared)
+    if kind is not None:
+        if not may_be_unsigned:
+            raise refuse.mismatch(protocol)
+        return declared, kind
+    if isinstance(body, bytes) and not _same(sha256(body).hexdigest(), declared):
+        raise refuse.payload_mismatch(protocol, declared, sha256(body).hexdigest())
+    return declared, "hashed"
+
+
+def _canonical_request(request: HttpRequest, claim: _Claim, payload: str) -> bytes:
+    headers = request.headers
+    lines = []
+    for name in claim.signed_headers:
+        value = headers.get("host" if name == ":authority" else name, "").strip()
+        lines.append(f"{name}:{' '.join(value.split()) if '  ' in value else value}\n")
+    path = _canonical_path(request.raw_path, claim.scope[2])
+    query = _canonical_query(request.query_string) if request.query_string else ""
+    text = f"{request.method}\n{path}\n{query}\n{''.join(lines)}\n{';'.join(claim.signed_headers)}\n{payload}"
+    try:
+        return text.encode("ascii")
+    except UnicodeEncodeError:
+        # Header bytes that are no ASCII arrive decoded as Latin-1; text that is not was decoded as UTF-8.
+        try:
+            return text.encode("latin-1")
+        except UnicodeEncodeError:
+            return text.encode("utf-8", "surrogateescape")
+
+
+def _canonical_path(raw_path: str, service: str) -> str:
+    if raw_path in ("/", ""):
+        return "/"
+    if service == "s3":
+        # S3 encodes once: the path's own encoding, made uniform.
+        return raw_path if _PLAIN_PATH.match(raw_path) else quote(unquote(raw_path, "latin-1"), "/~", "latin-1")
+    return quote(_without_dots(raw_path), "/~")
+
+
+def _without_dots(path: str) -> str:
+    if "//" not in path and "/." not in path:
+        return path
+    kept: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            if kept:
+                kept.pop()
+        elif part not in ("", "."):
+            kept.append(part)
+    return "/" + "/".join(kept) + ("/" if kept and path.endswith("/") else "")
+
+
+def _query_pairs(query: str) -> Iterable[tuple[str, str]]:
+    for part in query.split("&"):
+        if part:
+            name, _, value = part.partition("=")
+            yield unquote_plus(name), unquote_plus(value)
+
+
+def _canonical_query(query: str) -> str:
+    pairs = sorted(
+        (quote(unquote_plus(name, "latin-1"), "~", "latin-1"), quote(unquote_plus(value, "latin-1"), "~", "latin-1"))
+        for name, _, value in (part.partition("=") for part in query.split("&") if part)
+    )
+    return "&".join(f"{name}={value}" for name, value in pairs if name != "X-Amz-Signature")
