@@ -29,9 +29,7 @@ class Gauge(NamedTuple):
     oldest_ms: int
 
 
-def append(
-    tx: Transaction, target: state.Target, data: bytes, now_ms: int, source: Mapping[str, Any] | None = None
-) -> int:
+def append(tx: Transaction, target: state.Target, data: bytes, now_ms: int, source: Mapping[str, Any] | None = None) -> int:
     """Put a record into the buffer, and close the batch that it fills; the record's number."""
     if target.stream.full:
         raise errors.ServiceUnavailableException("Slow down.")

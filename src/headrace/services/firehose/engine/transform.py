@@ -53,9 +53,7 @@ def in_batches(records: Sequence[Record], size_max_bytes: float, records_max: in
         yield records[start:]
 
 
-def request(
-    invocation_id: str, stream_arn: str, region: str, records: Sequence[Record], source_arn: str | None = None
-) -> bytes:
+def request(invocation_id: str, stream_arn: str, region: str, records: Sequence[Record], source_arn: str | None = None) -> bytes:
     """The function's event."""
     event: dict[str, Any] = {
         "invocationId": invocation_id,
