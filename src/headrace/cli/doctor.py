@@ -47,8 +47,6 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def _python() -> Finding:
     version = ".".join(str(part) for part in sys.version_info[:3])
-    if sys.version_info < (3, 11):
-        return Finding("error", "python", f"{version} is too old", "Install Python 3.11 or newer and make .venv again.")
     return Finding("ok", "python", version)
 
 

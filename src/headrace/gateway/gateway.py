@@ -151,9 +151,8 @@ class _Exchange:
             await self._read(length)
         credentials, region = self._authenticate(target, streaming, length)
         if bound is None:
-            raise UnknownOperationException(
-                f"Headrace does not support {target.service.name} {target.operation.name} yet. docs/not-included.md lists what it does."
-            )
+            name = f"{target.service.name} {target.operation.name}"
+            raise UnknownOperationException(f"Headrace does not support {name} yet. docs/not-included.md lists what it does.")
         parameters = protocol_of(target.protocol).parse_request(target.operation, self._request, target.labels)
         validate(target.operation, parameters)
         ctx = self._gateway._context(
