@@ -1,0 +1,1 @@
+"""The pure machinery of deliveries: prefix expressions, transformation batches, object bodies and COPY statements."""

@@ -1,0 +1,50 @@
+"""The error shapes of Kinesis Data Streams, and AWS's sentences for them."""
+
+from headrace.kit.errors import AwsError
+
+
+class ResourceNotFoundException(AwsError):
+    """There is no such stream or shard."""
+
+
+class ResourceInUseException(AwsError):
+    """The stream or shard is not in a state for this."""
+
+
+class InvalidArgumentException(AwsError):
+    """A value is not what it should be."""
+
+
+class LimitExceededException(AwsError):
+    """More was asked for than may be."""
+
+
+class ExpiredIteratorException(AwsError):
+    """The iterator is older than five minutes."""
+
+
+class ExpiredNextTokenException(AwsError):
+    """The page token is no longer good."""
+
+
+def stream_not_found(name: str, account: str) -> ResourceNotFoundException:
+    """No stream of this name."""
+    return ResourceNotFoundException(f"Stream {name} under account {account} not found.")
+
+
+def stream_exists(name: str, account: str) -> ResourceInUseException:
+    """A stream of this name is there already."""
+    return ResourceInUseException(f"Stream {name} under account {account} already exists.")
+
+
+def shard_not_found(shard_id: str, name: str, account: str) -> ResourceNotFoundException:
+    """No such shard in the stream."""
+    return ResourceNotFoundException(f"Could not find shard {shard_id} in stream {name} under account {account}.")
+
+
+def shard_closed(shard_id: str, name: str, account: str) -> ResourceInUseException:
+    """The shard was split or merged before."""
+    return ResourceInUseException(
+        f"Shard {shard_id} in stream {name} under account {account} has already been merged or split, "
+        "and thus is not eligible for merging or splitting."
+    )

@@ -1,0 +1,26 @@
+"""The numbers that bound Kinesis Data Streams here: AWS's own, where it has one."""
+
+RECORD_SIZE_DEFAULT_KIB = 1024
+RECORD_SIZE_MAX_KIB = 10_240
+PUT_RECORDS_SIZE_MAX_BYTES = 10 * 1024 * 1024
+GET_RECORDS_SIZE_MAX_BYTES = 10 * 1024 * 1024
+GET_RECORDS_LIMIT_RECORDS = 10_000
+
+RETENTION_DEFAULT_HOURS = 24
+RETENTION_MAX_HOURS = 8_760
+
+ITERATOR_AGE_MAX_MS = 300_000
+
+SHARDS_ON_DEMAND = 4
+SHARDS_PER_STREAM_MAX = 10_000
+DESCRIBE_SHARDS_DEFAULT = 100
+LIST_SHARDS_DEFAULT = 1_000
+LIST_STREAMS_DEFAULT = 100
+TAGS_PER_STREAM_MAX = 50
+LIST_TAGS_DEFAULT = 50
+
+# How much one step of a worker may do before it lets others have the store.
+TRIM_ENTRIES_PER_STEP = 5_000
+TRIM_PAUSE_SECONDS = 60.0
+# Cached routing tables of streams; a server with more streams builds some anew.
+ROUTES_CACHED_MAX = 10_000

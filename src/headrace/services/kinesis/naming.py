@@ -1,0 +1,109 @@
+"""Which stream a request means, and the opaque tokens that requests carry on."""
+
+import base64
+import zlib
+from typing import Any, Protocol
+
+import msgspec
+
+from headrace.kit import arn as arns
+from headrace.services.kinesis import errors, limits
+
+
+class Place(Protocol):
+    """Where a request came in: a Context, or a Scope."""
+
+    account: str
+    region: str
+
+
+def stream_name(at: Place, name: str | None, arn: str | None) -> str:
+    """The name of the stream that a request gives by name, ARN or both."""
+    if arn is None:
+        if name is None:
+            raise errors.InvalidArgumentException("Either StreamName or StreamARN must be specified.")
+        return name
+    account, region, in_arn = parse_stream_arn(arn)
+    if account != at.account or region != at.region:
+        raise errors.ResourceNotFoundException(f"Stream {arn} is not in account {at.account} and region {at.region}.")
+    if name is not None and name != in_arn:
+        raise errors.InvalidArgumentException(f"StreamARN {arn} and StreamName {name} do not name the same stream.")
+    return in_arn
+
+
+def parse_stream_arn(text: str) -> tuple[str, str, str]:
+    """(account, region, stream name) of a stream's ARN; InvalidArgumentException."""
+    try:
+        arn = arns.parse(text)
+    except ValueError:
+        arn = None
+    if arn is None or arn.service != "kinesis" or not arn.resource.startswith("stream/"):
+        raise errors.InvalidArgumentException(f"{text} is not the ARN of a stream.")
+    return arn.account, arn.region, arn.resource.removeprefix("stream/").split("/", 1)[0]
+
+
+class Iterator(msgspec.Struct, array_like=True):
+    """What a shard iterator says: read this shard behind this place. It holds all there is, so it survives a restart."""
+
+    account: str
+    region: str
+    stream: str
+    stream_id: str
+    shard: int
+    after: int
+    made_at_ms: int
+
+
+class Page(msgspec.Struct, array_like=True):
+    """What a page token says: go on behind this key of this list."""
+
+    of: str
+    after: str
+    made_at_ms: int
+    filter: dict[str, Any] = {}
+
+
+def encode(token: Iterator | Page) -> str:
+    """A token as opaque text; its checksum tells a damaged one."""
+    raw = msgspec.msgpack.encode(token)
+    return base64.urlsafe_b64encode(zlib.crc32(raw).to_bytes(4, "big") + raw).decode()
+
+
+def decode_iterator(text: str, now_ms: int) -> Iterator:
+    """The iterator in a text; InvalidArgumentException, or ExpiredIteratorException after five minutes."""
+    raw = _checked(text)
+    try:
+        found = None if raw is None else msgspec.msgpack.decode(raw, type=Iterator)
+    except msgspec.MsgspecError:
+        found = None
+    if found is None:
+        raise errors.InvalidArgumentException("Invalid ShardIterator.")
+    age_ms = now_ms - found.made_at_ms
+    if age_ms > limits.ITERATOR_AGE_MAX_MS:
+        raise errors.ExpiredIteratorException(
+            f"Iterator expired. The iterator was created {age_ms} milliseconds ago, "
+            f"which is more than the tolerated delay of {limits.ITERATOR_AGE_MAX_MS} milliseconds."
+        )
+    return found
+
+
+def decode_page(text: str, of: str, now_ms: int) -> Page:
+    """The page token in a text, if it is one of this list; InvalidArgumentException, ExpiredNextTokenException."""
+    raw = _checked(text)
+    try:
+        found = None if raw is None else msgspec.msgpack.decode(raw, type=Page)
+    except msgspec.MsgspecError:
+        found = None
+    if found is None or found.of != of:
+        raise errors.InvalidArgumentException("Invalid NextToken.")
+    if now_ms - found.made_at_ms > limits.ITERATOR_AGE_MAX_MS:
+        raise errors.ExpiredNextTokenException("NextToken has expired. Start the listing again.")
+    return found
+
+
+def _checked(text: str) -> bytes | None:
+    try:
+        raw = base64.urlsafe_b64decode(text)
+    except ValueError:
+        return None
+    return raw[4:] if len(raw) > 4 and zlib.crc32(raw[4:]).to_bytes(4, "big") == raw[:4] else None

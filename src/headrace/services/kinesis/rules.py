@@ -1,0 +1,104 @@
+"""Decisions of Kinesis Data Streams, pure: hash ranges, sequence numbers, and the form of a record on its log.
+
+A sequence number is one integer, written in decimal (56 digits). Its 47 hexadecimal digits are AWS's own layout:
+
+    2 | shard created, s (9) | shard, low digit (1) | place in the shard (16) | 00 | arrival, s (9) | shard (8) | 2
+
+So numbers of one shard grow with the place, and those of a child are larger than those of its parents. The place is the
+number of the record on the shard's log: a sequence number leads to its record without an index.
+"""
+
+import hashlib
+import struct
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import NamedTuple
+
+HASH_KEY_END = 1 << 128
+
+_PLACE_BITS = 80
+_ARRIVAL_BITS = 36
+_CREATED_BITS = 148
+_HEADER = struct.Struct(">QH")
+
+
+class Entry(NamedTuple):
+    """A record as it lies on a shard's log."""
+
+    arrived_ms: int
+    partition_key: str
+    data: bytes
+
+
+def shard_id(number: int) -> str:
+    """The id of a stream's n-th shard."""
+    return f"shardId-{number:012d}"
+
+
+def shard_number(text: str) -> int | None:
+    """The number in a shard's id; None if it is none."""
+    head, _, digits = text.rpartition("-")
+    return int(digits) if head == "shardId" and digits.isdecimal() and len(digits) == 12 else None
+
+
+def even_ranges(count: int) -> list[tuple[int, int]]:
+    """The hash key space in `count` ranges of one size, the last one taking the rest."""
+    size = HASH_KEY_END // count
+    return [(i * size, HASH_KEY_END - 1 if i == count - 1 else (i + 1) * size - 1) for i in range(count)]
+
+
+def hash_key(partition_key: str) -> int:
+    """Where a partition key falls: the MD5 of its bytes, as AWS does."""
+    return int.from_bytes(hashlib.md5(partition_key.encode(), usedforsecurity=False).digest(), "big")
+
+
+def route(starts: Sequence[int], key: int) -> int:
+    """Which of the open shards, given by their starting hash keys in order, holds the key."""
+    return bisect_right(starts, key) - 1
+
+
+def sequence_base(created_s: int, number: int) -> int:
+    """The part of a sequence number that all records of a shard share."""
+    return (2 << 184) | (created_s << _CREATED_BITS) | ((number & 15) << 144) | (number << 4) | 2
+
+
+def sequence_number(base: int, place: int, arrived_ms: int) -> str:
+    """The sequence number of the record at a place of the shard's log."""
+    return str(base + (place << _PLACE_BITS) + (arrived_ms // 1000 << _ARRIVAL_BITS))
+
+
+def place_of(base: int, sequence: str) -> int | None:
+    """The place that a sequence number names in the shard with this base; None if it is none of the shard's."""
+    value = int(sequence)
+    shared = (1 << _ARRIVAL_BITS) - 1
+    if value >> 144 != base >> 144 or value & shared != base & shared or (value >> 72) & 0xFF:
+        return None
+    return (value >> _PLACE_BITS) & ((1 << 64) - 1)
+
+
+def encode_entry(arrived_ms: int, partition_key: str, data: bytes) -> bytes:
+    """A record's bytes for the log."""
+    key = partition_key.encode()
+    return _HEADER.pack(arrived_ms, len(key)) + key + data
+
+
+def decode_entry(raw: bytes) -> Entry:
+    """The record in bytes of the log."""
+    arrived_ms, size = _HEADER.unpack_from(raw)
+    start = _HEADER.size + size
+    return Entry(arrived_ms, raw[_HEADER.size : start].decode(), raw[start:])
+
+
+def arrived_ms(piece: bytes) -> int:
+    """When the record arrived whose first piece this is; 0 for a later piece, which is older than any time."""
+    return int(_HEADER.unpack_from(piece, 1)[0]) if piece[0] <= 1 else 0
+
+
+def can_split(start: int, end: int, new_start: int) -> bool:
+    """Whether a range may be cut before `new_start`: both parts keep more than one key."""
+    return start + 1 < new_start < end
+
+
+def adjacent(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether two ranges touch."""
+    return one[1] + 1 == other[0] or other[1] + 1 == one[0]

@@ -1,0 +1,223 @@
+"""What Kinesis Data Streams keeps.
+
+    ("kinesis", "stream", account, region, name)  → Stream: settings; `version` grows with every change of its shards
+    ("kinesis", "shard", stream id, number)       → Shard: hash range, parents, when it was opened and closed
+    ("kinesis", "log", stream id, number)         the shard's records: a log of pieces (layers.log, layers.pieces)
+    ("kinesis", "doomed", stream id)              → Doomed: the shards of a deleted stream, until a worker removed their logs
+
+The id of a stream is made when it is created, so a new stream of an old name never sees the old one's records.
+"""
+
+from typing import NamedTuple
+
+import msgspec
+
+from headrace.kit import arn as arns
+from headrace.layers import log, pieces
+from headrace.layers.records import Records
+from headrace.services.kinesis import errors, limits, rules
+from headrace.store import tuples
+from headrace.store.api import ReadTransaction, Transaction
+
+# A record of 10 MiB has 175 pieces: so many entries hold the rest of one record and a whole other one.
+_ENTRIES_OF_TWO_RECORDS = 400
+
+
+class Stream(msgspec.Struct, omit_defaults=True):
+    """A stream's settings."""
+
+    name: str
+    id: str
+    mode: str
+    created_at: float
+    shards_made: int
+    version: int = 1
+    retention_hours: int = limits.RETENTION_DEFAULT_HOURS
+    record_size_max_kib: int = limits.RECORD_SIZE_DEFAULT_KIB
+
+
+class Shard(msgspec.Struct, omit_defaults=True):
+    """One shard. Hash keys are decimal text, for they have 128 bits."""
+
+    number: int
+    start: str
+    end: str
+    created_s: int
+    opened_at: float
+    parent: int | None = None
+    adjacent_parent: int | None = None
+    closed_at: float | None = None
+    ending_sequence: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The shard's id."""
+        return rules.shard_id(self.number)
+
+    @property
+    def base(self) -> int:
+        """What the sequence numbers of the shard share."""
+        return rules.sequence_base(self.created_s, self.number)
+
+    @property
+    def range(self) -> tuple[int, int]:
+        """The hash keys from the first to the last."""
+        return int(self.start), int(self.end)
+
+
+class Doomed(msgspec.Struct):
+    """The logs that a deleted stream leaves behind."""
+
+    shards: list[int]
+
+
+STREAMS = Records(("kinesis", "stream"), Stream)
+SHARDS = Records(("kinesis", "shard"), Shard)
+DOOMED = Records(("kinesis", "doomed"), Doomed)
+DOOMED_TOPIC = b"kinesis:doomed"
+
+
+def stream_arn(account: str, region: str, name: str) -> str:
+    """The ARN of a stream."""
+    return arns.arn("kinesis", region, account, f"stream/{name}")
+
+
+def log_of(stream: Stream, number: int) -> bytes:
+    """The log of a shard."""
+    return tuples.pack(("kinesis", "log", stream.id, number))
+
+
+def find(tx: ReadTransaction, account: str, region: str, name: str) -> Stream:
+    """The stream of a name; ResourceNotFoundException."""
+    stream = STREAMS.get(tx, account, region, name)
+    if stream is None:
+        raise errors.stream_not_found(name, account)
+    return stream
+
+
+def shards(tx: ReadTransaction, stream: Stream) -> list[Shard]:
+    """All shards of a stream that are kept, in order of their numbers."""
+    return [shard for _, shard in SHARDS.scan(tx, stream.id)]
+
+
+def shard(tx: ReadTransaction, stream: Stream, account: str, shard_id: str) -> Shard:
+    """A shard by its id; ResourceNotFoundException."""
+    number = rules.shard_number(shard_id)
+    found = None if number is None else SHARDS.get(tx, stream.id, number)
+    if found is None:
+        raise errors.shard_not_found(shard_id, stream.name, account)
+    return found
+
+
+def open_shard(tx: Transaction, stream: Stream, span: tuple[int, int], now: float, *, parents: tuple[Shard, ...] = ()) -> Shard:
+    """Add a shard for a hash range. Its sequence numbers are larger than all of its parents'."""
+    made = Shard(
+        stream.shards_made, str(span[0]), str(span[1]),
+        created_s=max([int(now), *(parent.created_s + 1 for parent in parents)]), opened_at=now,
+        parent=parents[0].number if parents else None, adjacent_parent=parents[1].number if len(parents) > 1 else None,
+    )  # fmt: skip
+    stream.shards_made += 1
+    SHARDS.put(tx, made, stream.id, made.number)
+    return made
+
+
+def close_shard(tx: Transaction, stream: Stream, closing: Shard, now: float) -> None:
+    """Take no more records into a shard. Whoever waits for its records learns of its end."""
+    shard_log = log_of(stream, closing.number)
+    closing.closed_at = now
+    closing.ending_sequence = rules.sequence_number(closing.base, log.last(tx, shard_log) + 1, int(now * 1000))
+    SHARDS.put(tx, closing, stream.id, closing.number)
+    tx.announce(log.topic(shard_log))
+
+
+def save(tx: Transaction, account: str, region: str, stream: Stream, *, shards_changed: bool = False) -> None:
+    """Write a stream's row."""
+    if shards_changed:
+        stream.version += 1
+    STREAMS.put(tx, stream, account, region, stream.name)
+
+
+class OpenShard(NamedTuple):
+    """What putting a record needs to know of a shard."""
+
+    shard_id: str
+    log: bytes
+    base: int
+
+
+class Route(NamedTuple):
+    """The open shards of a stream in order of their hash ranges, and the row that they were read with."""
+
+    raw: bytes
+    key: bytes
+    stream: Stream
+    starts: list[int]
+    shards: list[OpenShard]
+
+
+_routes: dict[tuple[str, str, str], Route] = {}
+
+
+def route(tx: ReadTransaction, account: str, region: str, name: str) -> Route:
+    """Where the records of a stream go; ResourceNotFoundException.
+
+    Kept from call to call, and good as long as the stream's row is byte for byte the one it was made from: the row changes
+    with every change of the shards, and its id with every new stream. So one read of the store replaces a scan.
+    """
+    cached = _routes.get((account, region, name))
+    raw = tx.get(STREAMS.key(account, region, name) if cached is None else cached.key)
+    if cached is not None and cached.raw == raw:
+        return cached
+    if raw is None:
+        _routes.pop((account, region, name), None)
+        raise errors.stream_not_found(name, account)
+    stream = find(tx, account, region, name)
+    open_shards = sorted((one for one in shards(tx, stream) if one.closed_at is None), key=lambda one: int(one.start))
+    made = Route(
+        raw, STREAMS.key(account, region, name), stream, [int(one.start) for one in open_shards],
+        [OpenShard(one.id, log_of(stream, one.number), one.base) for one in open_shards],
+    )  # fmt: skip
+    if len(_routes) >= limits.ROUTES_CACHED_MAX:
+        _routes.clear()
+    _routes[account, region, name] = made
+    return made
+
+
+class Found(NamedTuple):
+    """A record that was read: its place, the place of its last piece, and what it holds."""
+
+    place: int
+    last_place: int
+    entry: rules.Entry
+
+
+def read(tx: ReadTransaction, shard_log: bytes, after: int, limit: int, size_max_bytes: int) -> list[Found]:
+    """Records behind a place, in order: at most `limit`, and about `size_max_bytes`; at least one if there is one."""
+    entries = log.read(tx, shard_log, after, limit, size_max_bytes)
+    found = [Found(first, last, rules.decode_entry(raw)) for first, last, raw in pieces.join(entries)]
+    if not found and entries:
+        # One large record, or the rest of one that was read before.
+        entries = log.read(tx, shard_log, after, _ENTRIES_OF_TWO_RECORDS)
+        found = [Found(first, last, rules.decode_entry(raw)) for first, last, raw in pieces.join(entries)][:1]
+    return found
+
+
+def behind_ms(tx: ReadTransaction, shard_log: bytes, after: int, now_ms: int) -> int:
+    """The age of the oldest record behind a place; 0 when there is none."""
+    if after >= log.last(tx, shard_log):
+        return 0
+    found = read(tx, shard_log, after, 1, 1)
+    return max(1, now_ms - found[0].entry.arrived_ms) if found else 0
+
+
+def place_at(tx: ReadTransaction, shard_log: bytes, time_ms: int) -> int:
+    """The place before the first record that arrived at the time or later."""
+    low, high = (log.first(tx, shard_log) or 1) - 1, log.last(tx, shard_log)
+    while low < high:
+        middle = (low + high) // 2
+        found = read(tx, shard_log, middle, 1, 1)
+        if found and found[0].entry.arrived_ms < time_ms:
+            low = found[0].last_place
+        else:
+            high = middle
+    return low
