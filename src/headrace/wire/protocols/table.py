@@ -4,9 +4,15 @@ from collections.abc import Mapping
 
 from headrace.wire.protocols.base import Protocol
 from headrace.wire.protocols.json import Json
+from headrace.wire.protocols.query import Query
+from headrace.wire.protocols.rest_json import RestJson
+from headrace.wire.protocols.rest_xml import RestXml
 
 PROTOCOLS: Mapping[str, Protocol] = {
     "json": Json(),
+    "query": Query(),
+    "rest-json": RestJson(),
+    "rest-xml": RestXml(),
 }
 
 
