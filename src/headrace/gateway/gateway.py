@@ -29,7 +29,7 @@ from headrace.operation import Context, Service
 from headrace.ports import Credentials, Principal
 from headrace.store.api import StoreUnavailable
 from headrace.wire import sigv4
-from headrace.wire.body import decode_body
+from headrace.wire.body import body_decoder, decode_body
 from headrace.wire.identify import Target, identify, needs_body
 from headrace.wire.protocols.table import protocol as protocol_of
 from headrace.wire.request import HttpRequest, Response
@@ -193,14 +193,14 @@ class _Exchange:
             found = Credentials("", "", Principal(ANONYMOUS.arn, "", gateway._settings.account_id))
         region = verified.region if verified is not None else gateway._settings.region
         if streaming:
-            decoder = sigv4.body_decoder(verified, request.headers)
+            decoder = body_decoder(verified, request.headers)
             declared = request.headers.get("x-amz-decoded-content-length")
             decoded_length = int(declared) if declared is not None and declared.isdecimal() else length
             limit_bytes = gateway._settings.body_size_max_mib << 20
             loop = asyncio.get_running_loop()
             self._request = self._with_body(bodies.ArrivingBody(self._protocol, loop, decoder, decoded_length, limit_bytes))
         elif streamed:
-            decoder = sigv4.body_decoder(verified, request.headers)
+            decoder = body_decoder(verified, request.headers)
             payload = decoder.feed(request.body)
             decoder.finish()
             self._request = self._with_body(bodies.WholeBody(payload))
