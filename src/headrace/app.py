@@ -23,8 +23,8 @@ from headrace.gateway.authenticate import Keys, root_principal
 from headrace.gateway.counters import Counters
 from headrace.gateway.gateway import Gateway
 from headrace.gateway.local import LocalApi
-from headrace.gateway.pause import LoopPause
 from headrace.gateway.pages import Pages, json_answer
+from headrace.gateway.pause import LoopPause
 from headrace.kit.clock import Clock
 from headrace.kit.ids import Ids
 from headrace.kit.settings import Settings

@@ -18,7 +18,6 @@ from headrace.gateway.receive import receive
 from headrace.gateway.run import Dispatcher
 from headrace.kit.clock import Clock
 from headrace.kit.errors import (
-    AccessDeniedException,
     AwsError,
     InternalFailure,
     ServiceUnavailable,
@@ -28,9 +27,9 @@ from headrace.kit.settings import Settings
 from headrace.operation import Context, Service
 from headrace.ports import Credentials, Principal
 from headrace.store.api import StoreUnavailable
-from headrace.wire import sigv4
+from headrace.wire import models, sigv4
 from headrace.wire.body import body_decoder, decode_body
-from headrace.wire.identify import Target, identify, needs_body
+from headrace.wire.identify import Target, Unidentified, identify, needs_body
 from headrace.wire.protocols.table import protocol as protocol_of
 from headrace.wire.request import HttpRequest, Response
 from headrace.wire.validate import validate
@@ -212,8 +211,11 @@ class _Exchange:
         target = self._target
         if target is not None:
             return protocol_of(target.protocol).serialise_error(target.service, target.operation, error, self._request_id)
-        name = getattr(error, "protocol", None) or ("rest-xml" if isinstance(error, AccessDeniedException) else "json")
-        return protocol_of(name).serialise_error(getattr(error, "service", None), None, error, self._request_id)
+        if isinstance(error, Unidentified):
+            return protocol_of(error.protocol).serialise_error(error.service, None, error, self._request_id)
+        # Nothing is known yet but the content type: forms are the query protocol's, and XML is what they expect.
+        name, service = ("query", "sts") if needs_body(self._request) else ("json", "dynamodb")
+        return protocol_of(name).serialise_error(models.service(service), None, error, self._request_id)
 
     async def _send(self, response: Response) -> None:
         headers = response.headers
