@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 from headrace.kit.errors import AwsError, RequestEntityTooLarge
-from headrace.wire.sigv4 import BodyDecoder
+from headrace.wire.body import BodyDecoder
 
 # DynamoDB, Kinesis and Firehose take 16 MiB at most; Lambda's largest upload in a request is 50 MiB in base64.
 BUFFERED_SIZE_MAX_BYTES = 70 << 20

@@ -18,7 +18,6 @@ from headrace.gateway.receive import receive
 from headrace.gateway.run import Dispatcher
 from headrace.kit.clock import Clock
 from headrace.kit.errors import (
-    AccessDeniedException,
     AwsError,
     InternalFailure,
     ServiceUnavailable,
@@ -28,9 +27,9 @@ from headrace.kit.settings import Settings
 from headrace.operation import Context, Service
 from headrace.ports import Credentials, Principal
 from headrace.store.api import StoreUnavailable
-from headrace.wire import sigv4
-from headrace.wire.body import decode_body
-from headrace.wire.identify import Target, identify, needs_body
+from headrace.wire import models, sigv4
+from headrace.wire.body import body_decoder, decode_body
+from headrace.wire.identify import Target, Unidentified, identify, needs_body
 from headrace.wire.protocols.table import protocol as protocol_of
 from headrace.wire.request import HttpRequest, Response
 from headrace.wire.validate import validate
@@ -193,14 +192,14 @@ class _Exchange:
             found = Credentials("", "", Principal(ANONYMOUS.arn, "", gateway._settings.account_id))
         region = verified.region if verified is not None else gateway._settings.region
         if streaming:
-            decoder = sigv4.body_decoder(verified, request.headers)
+            decoder = body_decoder(verified, request.headers)
             declared = request.headers.get("x-amz-decoded-content-length")
             decoded_length = int(declared) if declared is not None and declared.isdecimal() else length
             limit_bytes = gateway._settings.body_size_max_mib << 20
             loop = asyncio.get_running_loop()
             self._request = self._with_body(bodies.ArrivingBody(self._protocol, loop, decoder, decoded_length, limit_bytes))
         elif streamed:
-            decoder = sigv4.body_decoder(verified, request.headers)
+            decoder = body_decoder(verified, request.headers)
             payload = decoder.feed(request.body)
             decoder.finish()
             self._request = self._with_body(bodies.WholeBody(payload))
@@ -212,8 +211,11 @@ class _Exchange:
         target = self._target
         if target is not None:
             return protocol_of(target.protocol).serialise_error(target.service, target.operation, error, self._request_id)
-        name = getattr(error, "protocol", None) or ("rest-xml" if isinstance(error, AccessDeniedException) else "json")
-        return protocol_of(name).serialise_error(getattr(error, "service", None), None, error, self._request_id)
+        if isinstance(error, Unidentified):
+            return protocol_of(error.protocol).serialise_error(error.service, None, error, self._request_id)
+        # Nothing is known yet but the content type: forms are the query protocol's, and XML is what they expect.
+        name, service = ("query", "sts") if needs_body(self._request) else ("json", "dynamodb")
+        return protocol_of(name).serialise_error(models.service(service), None, error, self._request_id)
 
     async def _send(self, response: Response) -> None:
         headers = response.headers
