@@ -1,5 +1,6 @@
 """Blobs come back as they were, whole and in parts; damage is noticed; orphans go."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,44 @@ def test_get__notices_damage(tmp_path: Path) -> None:
     assert b"".join(blobs.open(ref.id, 0, 1000)) == b"x" * 1000
     with pytest.raises(CorruptBlob):
         blobs.get(ref.id)
+
+
+@pytest.mark.parametrize("change", ["cut", "cut_whole_chunk", "swap", "longer"])
+def test_open__notices_chunks_that_are_missing_or_elsewhere(tmp_path: Path, change: str) -> None:
+    blobs = LocalBlobs(tmp_path)
+    data = b"a" * CHUNK_SIZE_BYTES + b"b" * CHUNK_SIZE_BYTES + b"c" * CHUNK_SIZE_BYTES
+    ref = blobs.put(data)
+    path, stride = tmp_path / ref.id[:2] / ref.id, CHUNK_SIZE_BYTES + 4
+    raw = path.read_bytes()
+    path.write_bytes(
+        {
+            "cut": raw[:-1],
+            "cut_whole_chunk": raw[:stride] + raw[2 * stride :],
+            "swap": raw[stride : 2 * stride] + raw[:stride] + raw[2 * stride :],
+            "longer": raw + b"x",
+        }[change]
+    )
+    with pytest.raises(CorruptBlob):
+        b"".join(blobs.open(ref.id, 10, 20))
+
+
+def test_put__from_many_threads(tmp_path: Path) -> None:
+    blobs = LocalBlobs(tmp_path)
+    with ThreadPoolExecutor(16) as threads:
+        refs = list(threads.map(lambda number: blobs.put(b"%d" % number * 1000), range(200)))
+    assert [blobs.get(ref.id) for ref in refs] == [b"%d" % number * 1000 for number in range(200)]
+
+
+def test_space__has_blobs_and_a_sweep_of_its_own(tmp_path: Path) -> None:
+    blobs = LocalBlobs(tmp_path)
+    outer, inner = blobs.put(b"outer"), blobs.space("s3").put(b"inner")
+    assert blobs.space("s3").get(inner.id) == b"inner"
+    with pytest.raises(KeyError):
+        blobs.get(inner.id)
+    assert blobs.space("s3").sweep(lambda _: False, -1) == 1
+    assert blobs.get(outer.id) == b"outer"
+    with pytest.raises(ValueError, match="no name"):
+        blobs.space("../x")
 
 
 def test_put__a_writer_that_fails_leaves_nothing(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """The blob store: data too large for the key-value store, kept beside it and referred to by id.
 
 A blob is written whole before anybody refers to it, and never changed. One that nobody refers to (its writer died before the
-commit, or its row was removed) is found and deleted by `sweep`.
+commit, or its row was removed) is found and deleted by `sweep`. Whoever sweeps knows the references of one space only, so each
+service that sweeps keeps its blobs in a space of its own.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -38,4 +39,7 @@ class Blobs(Protocol):
         """Remove a blob, if it is there."""
 
     def sweep(self, is_referenced: Callable[[str], bool], older_than_seconds: float) -> int:
-        """Delete blobs that nobody refers to and that are older than that; how many."""
+        """Delete blobs of this space that nobody refers to and that are older than that; how many."""
+
+    def space(self, name: str) -> "Blobs":
+        """A part of the store with blobs and a sweep of its own. The name is of lower case letters and digits."""
