@@ -24,6 +24,7 @@ from headrace.gateway.counters import Counters
 from headrace.gateway.gateway import Gateway
 from headrace.gateway.local import LocalApi
 from headrace.gateway.pages import Pages, json_answer
+from headrace.gateway.pause import LoopPause
 from headrace.kit.clock import Clock
 from headrace.kit.ids import Ids
 from headrace.kit.settings import Settings
@@ -50,7 +51,11 @@ def load_services() -> dict[str, Service]:
     """Every service under each of its models' names."""
     found: dict[str, Service] = {}
     for name in SERVICES:
-        if importlib.util.find_spec(f"headrace.services.{name}") is None:
+        try:
+            found_spec = importlib.util.find_spec(f"headrace.services.{name}.service")
+        except ModuleNotFoundError:
+            found_spec = None
+        if found_spec is None:
             continue
         service: Service = importlib.import_module(f"headrace.services.{name}.service").SERVICE
         for model in service.models:
@@ -139,8 +144,8 @@ class App:
                 "pid": os.getpid(),
                 "data": str(self.settings.data.absolute()),
                 "uptime_seconds": round(time.time() - self.counters.started_at, 1),
-                "requests": self.counters.requests,
-                "errors": self.counters.errors,
+                "requests": self.counters.requests(),
+                "errors": self.counters.errors(),
                 "workers": sorted(self.runner.names()),
             }
         )
@@ -157,6 +162,9 @@ class App:
         """Serve until SIGTERM or SIGINT; `ready` is called once connections are accepted."""
         loop = asyncio.get_running_loop()
         self.gateway.start(loop)
+        pause = LoopPause(loop)
+        if isinstance(self.store, LmdbStore):
+            self.store.exclusively = pause.run
         server = _server(self.gateway, self.settings)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, server.stop)
@@ -166,6 +174,7 @@ class App:
             await server.serve()
         finally:
             announcing.cancel()
+            pause.end()
             await asyncio.to_thread(self.close)
 
     def _start_services(self) -> None:
