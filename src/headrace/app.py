@@ -144,8 +144,8 @@ class App:
                 "pid": os.getpid(),
                 "data": str(self.settings.data.absolute()),
                 "uptime_seconds": round(time.time() - self.counters.started_at, 1),
-                "requests": self.counters.requests,
-                "errors": self.counters.errors,
+                "requests": self.counters.requests(),
+                "errors": self.counters.errors(),
                 "workers": sorted(self.runner.names()),
             }
         )

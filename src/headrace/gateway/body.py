@@ -52,27 +52,61 @@ def declared_length(headers: Mapping[str, str]) -> int | None:
     return int(text) if text.isdecimal() and len(text) < 16 else None
 
 
-async def read_whole(protocol: Any, length: int | None, limit_bytes: int) -> bytes:
+class SilenceWatch:
+    """Gives up on senders that fall silent: one look every few seconds at all bodies that are being read."""
+
+    def __init__(self) -> None:
+        self._reading: dict[asyncio.Task[Any], float] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Watch on this loop."""
+        self._loop = loop
+        self._look()
+
+    def begin(self, task: asyncio.Task[Any]) -> None:
+        """The task begins to wait for a body."""
+        assert self._loop is not None
+        self._reading[task] = self._loop.time()
+
+    def end(self, task: asyncio.Task[Any]) -> None:
+        """The task has it."""
+        self._reading.pop(task, None)
+
+    def _look(self) -> None:
+        assert self._loop is not None
+        limit = self._loop.time() - SILENCE_MAX_SECONDS
+        for task in [task for task, since in self._reading.items() if since < limit]:
+            self._reading.pop(task, None)
+            task.cancel()
+        self._loop.call_later(SILENCE_MAX_SECONDS / 10, self._look)
+
+
+async def read_whole(protocol: Any, length: int | None, limit_bytes: int, watch: SilenceWatch) -> bytes:
     """The whole body; RequestEntityTooLarge above the limit, RequestTimeout when it stops arriving."""
     if length == 0:
         return b""
     if length is not None and length > limit_bytes:
         raise RequestEntityTooLarge(f"The request body is larger than {limit_bytes} bytes.")
+    task = asyncio.current_task()
+    assert task is not None
+    watch.begin(task)
     try:
-        async with asyncio.timeout(SILENCE_MAX_SECONDS):
-            if length is not None:
-                body: bytes = await protocol()
-                return body
-            parts = []
-            size_bytes = 0
-            async for part in protocol:
-                size_bytes += len(part)
-                if size_bytes > limit_bytes:
-                    raise RequestEntityTooLarge(f"The request body is larger than {limit_bytes} bytes.")
-                parts.append(part)
-            return b"".join(parts)
-    except TimeoutError:
+        if length is not None:
+            body: bytes = await protocol()
+            return body
+        parts = []
+        size_bytes = 0
+        async for part in protocol:
+            size_bytes += len(part)
+            if size_bytes > limit_bytes:
+                raise RequestEntityTooLarge(f"The request body is larger than {limit_bytes} bytes.")
+            parts.append(part)
+        return b"".join(parts)
+    except asyncio.CancelledError:
         raise RequestTimeout("Your socket connection to the server was not read from or written to in time.") from None
+    finally:
+        watch.end(task)
 
 
 class WholeBody:

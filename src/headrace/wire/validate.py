@@ -4,6 +4,7 @@ Each shape is compiled once into a predicate that only says yes or no, for that 
 are made on a second walk, when the answer was no.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
@@ -14,6 +15,8 @@ from headrace.wire.patterns import compile_pattern
 
 # A pattern is not tried on more text than this: some of AWS's patterns take quadratic time.
 PATTERN_CHARACTERS_MAX = 8192
+# One class of characters, repeated: linear, so texts of any length are tried (policy documents are longer than the above).
+_LINEAR = re.compile(r"\^?\[(?:[^\]\\]|\\.)+\][+*]\$?", re.DOTALL)
 SHOWN_CHARACTERS_MAX = 1024
 
 _Predicate = Callable[[Any], bool]
@@ -208,7 +211,8 @@ def _scalar(shape: Shape) -> _Predicate:
     if pattern is None:
         return lambda value: low <= len(value) <= high
     match = pattern.fullmatch
-    return lambda value: low <= len(value) <= high and len(value) <= PATTERN_CHARACTERS_MAX and match(value) is not None
+    most = high if _LINEAR.fullmatch(shape.pattern or "") else min(high, PATTERN_CHARACTERS_MAX)
+    return lambda value: low <= len(value) <= most and match(value) is not None
 
 
 class _Explainer:
@@ -279,7 +283,8 @@ class _Explainer:
 
 def _fits(pattern: str, value: str) -> bool:
     compiled = compile_pattern(pattern)
-    return compiled is None or (len(value) <= PATTERN_CHARACTERS_MAX and compiled.fullmatch(value) is not None)
+    tried = len(value) <= PATTERN_CHARACTERS_MAX or _LINEAR.fullmatch(pattern) is not None
+    return compiled is None or (tried and compiled.fullmatch(value) is not None)
 
 
 def _join(path: str, name: str) -> str:

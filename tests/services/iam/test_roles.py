@@ -27,8 +27,9 @@ def iam(client):
 def refused(code, call, **parameters):
     with pytest.raises(ClientError) as caught:
         call(**parameters)
-    assert caught.value.response["Error"]["Code"] == code
-    return caught.value.response["Error"]["Message"]
+    error = caught.value.response["Error"]
+    assert error["Code"] == code, error
+    return error["Message"]
 
 
 def test_role__is_created_and_found(iam, account):

@@ -49,16 +49,16 @@ def test_assume_role__asks_the_trust_policy(iam, ann, client, account):
     iam.create_role(RoleName="service", AssumeRolePolicyDocument=json.dumps(TRUST))
     sts = ann("sts")
     arn = f"arn:aws:iam::{account}:role/service"
-    message = refused("AccessDenied", sts.assume_role, RoleArn=arn, RoleSessionName="s")
+    message = refused("AccessDenied", sts.assume_role, RoleArn=arn, RoleSessionName="ss")
     assert message == (f"User: arn:aws:iam::{account}:user/ann is not authorized to perform: sts:AssumeRole on resource: {arn}")
     missing = arn + "2"
-    refused("AccessDenied", sts.assume_role, RoleArn=missing, RoleSessionName="s")
+    refused("AccessDenied", sts.assume_role, RoleArn=missing, RoleSessionName="ss")
 
     iam.create_role(RoleName="account", AssumeRolePolicyDocument=trusting({"AWS": account}))
     arn = f"arn:aws:iam::{account}:role/account"
-    refused("AccessDenied", sts.assume_role, RoleArn=arn, RoleSessionName="s")
+    refused("AccessDenied", sts.assume_role, RoleArn=arn, RoleSessionName="ss")
     iam.put_user_policy(UserName="ann", PolicyName="may", PolicyDocument=policy("sts:AssumeRole", arn))
-    sts.assume_role(RoleArn=arn, RoleSessionName="s")
+    sts.assume_role(RoleArn=arn, RoleSessionName="ss")
     client("sts").assume_role(RoleArn=arn, RoleSessionName="root")
 
 
@@ -67,17 +67,17 @@ def test_assume_role__external_id_and_duration(iam, client, account):
     document = trusting({"AWS": account}, Condition=condition)
     role = iam.create_role(RoleName="r", AssumeRolePolicyDocument=document)["Role"]["Arn"]
     sts = client("sts")
-    refused("AccessDenied", sts.assume_role, RoleArn=role, RoleSessionName="s")
-    refused("AccessDenied", sts.assume_role, RoleArn=role, RoleSessionName="s", ExternalId="43")
-    sts.assume_role(RoleArn=role, RoleSessionName="s", ExternalId="42")
-    parameters = {"RoleArn": role, "RoleSessionName": "s", "ExternalId": "42"}
+    refused("AccessDenied", sts.assume_role, RoleArn=role, RoleSessionName="ss")
+    refused("AccessDenied", sts.assume_role, RoleArn=role, RoleSessionName="ss", ExternalId="43")
+    sts.assume_role(RoleArn=role, RoleSessionName="ss", ExternalId="42")
+    parameters = {"RoleArn": role, "RoleSessionName": "ss", "ExternalId": "42"}
     message = refused("ValidationError", sts.assume_role, DurationSeconds=7200, **parameters)
     assert message == "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
 
 
 def test_session__expires(iam, client, server, account):
     role = iam.create_role(RoleName="r", AssumeRolePolicyDocument=trusting({"AWS": account}))["Role"]["Arn"]
-    given = client("sts").assume_role(RoleArn=role, RoleSessionName="s", DurationSeconds=900)["Credentials"]
+    given = client("sts").assume_role(RoleArn=role, RoleSessionName="ss", DurationSeconds=900)["Credentials"]
     session = as_user(server, given)("sts")
     session.get_caller_identity()
     root = client("sts").get_session_token()["Credentials"]
@@ -85,10 +85,11 @@ def test_session__expires(iam, client, server, account):
 
 
 def test_web_identity__is_refused(client, account):
+    # boto3 does not sign it, and unsigned requests are refused before the operation refuses.
     refused(
-        "AccessDenied",
+        "MissingAuthenticationToken",
         client("sts").assume_role_with_web_identity,
         RoleArn=f"arn:aws:iam::{account}:role/r",
-        RoleSessionName="s",
+        RoleSessionName="ss",
         WebIdentityToken="token",
     )
