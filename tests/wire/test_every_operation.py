@@ -10,7 +10,7 @@ import botocore.serialize
 import pytest
 from botocore.awsrequest import HeadersDict, prepare_request_dict
 from botocore.eventstream import EventStream
-from wire_sampler import Sampler, botocore_model, for_botocore, from_botocore, lower_headers, without_empty
+from tests.wire.sampler import Sampler, botocore_model, for_botocore, from_botocore, lower_headers, without_empty
 
 from headrace.kit.errors import AwsError
 from headrace.wire import models

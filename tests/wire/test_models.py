@@ -6,7 +6,7 @@ from pathlib import Path
 
 import botocore
 import pytest
-from wire_sampler import botocore_model
+from tests.wire.sampler import botocore_model
 
 from headrace.wire import models
 

@@ -9,12 +9,13 @@ import botocore.auth
 import pytest
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from wire_sampler import lower_headers
+from tests.wire.sampler import lower_headers
 
 from headrace.kit.errors import AwsError
 from headrace.wire import sigv4
+from headrace.wire.body import body_decoder
 from headrace.wire.request import HttpRequest
-from headrace.wire.sigv4 import Verified
+from headrace.wire.verified import Verified
 
 KEYS = {"AKID": ("secret", None), "ASIA": ("secret2", "to/ken+=="), "AK/ID": ("secret3", None)}
 JSON = {
@@ -202,10 +203,10 @@ def test_s3__the_body_must_be_the_signed_one() -> None:
     assert refused(request, protocol="rest-xml").code == "XAmzContentSHA256Mismatch"
     request.body = None  # streamed: the decoder checks it
     verified = verify(request, protocol="rest-xml")
-    decoder = sigv4.body_decoder(verified, request.headers)
+    decoder = body_decoder(verified, request.headers)
     assert decoder.feed(b"da") + decoder.feed(b"ta") == b"data"
     decoder.finish()
-    decoder = sigv4.body_decoder(verified, request.headers)
+    decoder = body_decoder(verified, request.headers)
     decoder.feed(b"tada")
     with pytest.raises(AwsError, match="x-amz-content-sha256"):
         decoder.finish()
@@ -264,10 +265,10 @@ def test_chunks__the_documented_example() -> None:
         b"0;chunk-signature=b6c6ea8a5354eaf15b3cb7646744f4275b71ea724fed81ceb9323e279d449df9\r\n\r\n"
     )
     for size in (len(body), 1000, 7):
-        decoder = sigv4.body_decoder(verified, headers)
+        decoder = body_decoder(verified, headers)
         assert b"".join(decoder.feed(body[at : at + size]) for at in range(0, len(body), size)) == b"a" * 66560
         decoder.finish()
-    decoder = sigv4.body_decoder(verified, headers)
+    decoder = body_decoder(verified, headers)
     with pytest.raises(AwsError) as found:
         decoder.feed(body.replace(b"aaa\r\n400", b"aab\r\n400"))
     assert found.value.code == "SignatureDoesNotMatch"
@@ -288,10 +289,10 @@ def test_chunks_with_trailer__the_documented_example() -> None:
         b"x-amz-checksum-crc32c:sOO8/Q==\r\n"
         b"x-amz-trailer-signature:d81f82fc3505edab99d459891051a732e8730629a2e4a59689829ca17fe2e435\r\n\r\n"
     )
-    decoder = sigv4.body_decoder(verified, headers)
+    decoder = body_decoder(verified, headers)
     assert decoder.feed(body) == b"a" * 66560
     decoder.finish()
     assert decoder.checksums == {"crc32c": "sOO8/Q=="}
-    decoder = sigv4.body_decoder(verified, headers)
+    decoder = body_decoder(verified, headers)
     with pytest.raises(AwsError):
         decoder.feed(body.replace(b"sOO8/Q==", b"sOO8/A=="))
