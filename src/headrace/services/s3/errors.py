@@ -2,8 +2,6 @@
 
 from headrace.kit.errors import AwsError
 
-_NOT_FOUND, _CONFLICT = 404, 409
-
 
 class NoSuchBucket(AwsError, LookupError):
     """There is no such bucket."""
@@ -36,14 +34,25 @@ class NotFound(AwsError):
     status = 404
 
 
-class NoSuchConfiguration(AwsError):
-    """The bucket has no configuration of the kind that was asked for; the code names the kind."""
+class NoSuchTagSet(AwsError):
+    """The bucket has no tags."""
 
+    code = "NoSuchTagSet"
     status = 404
 
-    def __init__(self, code: str, message: str, **fields: object) -> None:
-        super().__init__(message, **fields)
-        self.code = code  # type: ignore[misc]
+
+class NoSuchBucketPolicy(AwsError):
+    """The bucket has no policy."""
+
+    code = "NoSuchBucketPolicy"
+    status = 404
+
+
+class NoSuchLifecycleConfiguration(AwsError):
+    """The bucket has no lifecycle rules."""
+
+    code = "NoSuchLifecycleConfiguration"
+    status = 404
 
 
 class BucketAlreadyExists(AwsError):

@@ -73,16 +73,14 @@ def put_public_access_block(ctx: Context, *, bucket: str, expected_bucket_owner:
 def get_bucket_policy(ctx: Context, *, bucket: str, expected_bucket_owner: str | None = None) -> dict[str, Any]:
     """None: buckets have no policies here."""
     state.bucket(ctx, bucket, expected_bucket_owner)
-    raise errors.NoSuchConfiguration("NoSuchBucketPolicy", "The bucket policy does not exist", BucketName=bucket)
+    raise errors.NoSuchBucketPolicy("The bucket policy does not exist", BucketName=bucket)
 
 
 @operation(read_only=True)
 def get_bucket_lifecycle_configuration(ctx: Context, *, bucket: str, expected_bucket_owner: str | None = None) -> dict[str, Any]:
     """None: nothing expires by itself here."""
     state.bucket(ctx, bucket, expected_bucket_owner)
-    raise errors.NoSuchConfiguration(
-        "NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist", BucketName=bucket
-    )
+    raise errors.NoSuchLifecycleConfiguration("The lifecycle configuration does not exist", BucketName=bucket)
 
 
 @operation(read_only=True)

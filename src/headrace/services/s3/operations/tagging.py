@@ -51,7 +51,7 @@ def get_bucket_tagging(ctx: Context, *, bucket: str, expected_bucket_owner: str 
     """The tags of a bucket."""
     tags = tag_rows.get(ctx.tx, state.bucket(ctx, bucket, expected_bucket_owner).arn)
     if not tags:
-        raise errors.NoSuchConfiguration("NoSuchTagSet", "The TagSet does not exist", BucketName=bucket)
+        raise errors.NoSuchTagSet("The TagSet does not exist", BucketName=bucket)
     return {"TagSet": shapes.tag_set(tags)}
 
 
