@@ -72,7 +72,10 @@ class Handler(Protocol):
     def give_up(
         self, ctx: Context, subscription: Subscription, shard_id: str, records: Sequence[SourceRecord], reason: str, attempts: int
     ) -> None:
-        """Put records that will not be tried again where a person finds them. `reason`: RetryAttemptsExhausted, RecordAgeExceeded."""
+        """Put records that will not be tried again where a person finds them.
+
+        `reason` is RetryAttemptsExhausted or RecordAgeExceeded.
+        """
 
 
 class Checkpoint(msgspec.Struct, omit_defaults=True):

@@ -63,7 +63,7 @@ def test_store__does_what_a_dict_does(
     for transaction in transactions:
         after = dict(model)
 
-        def body(tx: Transaction, transaction=transaction, after=after) -> None:  # type: ignore[no-untyped-def]
+        def body(tx: Transaction, transaction=transaction, after=after, model=model) -> None:  # type: ignore[no-untyped-def]
             after.clear()
             after.update(model)
             for name, key, other in transaction:
@@ -149,14 +149,21 @@ def test_transact__body_that_raises_fails_alone(make_store: Callable[[], Store])
 def test_transact__announces_after_commit(make_store: Callable[[], Store]) -> None:
     store = make_store()
     seen: list[bytes | None] = []
-    store.signals.listen(b"topic", lambda: seen.append(store.snapshot(lambda tx: tx.get(b"k"))))
+    announced = threading.Event()
+
+    def listener() -> None:
+        seen.append(store.snapshot(lambda tx: tx.get(b"k")))
+        announced.set()
+
+    store.signals.listen(b"topic", listener)
 
     def body(tx: Transaction) -> None:
         tx.set(b"k", b"v")
         tx.announce(b"topic")
 
     store.transact(body)
-    assert store.signals.wait([b"topic"], 5, lambda: seen == [b"v"])
+    assert announced.wait(5)
+    assert seen == [b"v"]
 
 
 def test_transact__refuses_to_nest(make_store: Callable[[], Store]) -> None:

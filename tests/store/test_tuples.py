@@ -61,7 +61,7 @@ def test_unpack__refuses_other_bytes(raw):  # type: ignore[no-untyped-def]
         row = tuples.unpack(raw)
     except ValueError:
         return
-    assert tuples.unpack(tuples.pack(row)) == row or any(item != item for item in row)
+    assert repr(tuples.unpack(tuples.pack(row))) == repr(row)
 
 
 def test_pack__refuses_integers_over_eight_bytes() -> None:

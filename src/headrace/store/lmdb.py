@@ -34,6 +34,10 @@ class LmdbStore:
     def __init__(self, folder: Path, *, size_max_gib: int = 256, size_max_bytes: int | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.signals = Signals()
+        # Runs a piece of work while other busy threads of the process hold still. LMDB's binding gives the interpreter's lock
+        # away at every call, and beside a busy thread it gets it back only tens of microseconds later: a hundred times what the
+        # call itself takes. Whoever has a busy thread (the gateway's event loop) sets this; see `gateway/pause.py`.
+        self.exclusively: Callable[[Callable[[], None]], None] = lambda work: work()
         self._environment = lmdb.open(
             str(folder),
             map_size=size_max_bytes or size_max_gib << 30,
@@ -128,21 +132,40 @@ class LmdbStore:
     ) -> tuple[list[tuple[Done, Any, BaseException | None]], list[bytes]]:
         outcomes: list[tuple[Done, Any, BaseException | None]] = []
         topics: list[bytes] = []
+        failures: list[BaseException] = []
         with self._environment.begin(db=self._databases.short, write=True) as transaction:
-            view = _View(transaction, self._databases)
-            for body, done in group:
-                overlay = Overlay(view)
+
+            def work() -> None:
                 try:
-                    result = body(overlay)
-                except lmdb.Error:
-                    raise
-                except Exception as error:
-                    outcomes.append((done, None, error))
-                    continue
-                longkeys.apply(transaction, self._databases, overlay.writes)
-                topics += overlay.topics
-                outcomes.append((done, result, None))
+                    self._run_bodies(transaction, group, outcomes, topics)
+                except BaseException as error:
+                    failures.append(error)
+
+            self.exclusively(work)
+            if failures:
+                raise failures[0]
         return outcomes, topics
+
+    def _run_bodies(
+        self,
+        transaction: lmdb.Transaction,
+        group: list[tuple[Callable[[Transaction], Any], Done]],
+        outcomes: list[tuple[Done, Any, BaseException | None]],
+        topics: list[bytes],
+    ) -> None:
+        view = _View(transaction, self._databases)
+        for body, done in group:
+            overlay = Overlay(view)
+            try:
+                result = body(overlay)
+            except lmdb.Error:
+                raise
+            except Exception as error:
+                outcomes.append((done, None, error))
+                continue
+            longkeys.apply(transaction, self._databases, overlay.writes)
+            topics += overlay.topics
+            outcomes.append((done, result, None))
 
 
 class _View:

@@ -52,7 +52,7 @@ def _locate(transaction: lmdb.Transaction, databases: Databases, key: bytes, *, 
     database = databases.short
     while len(key) > SEGMENT_SIZE_BYTES:
         pointer = key[:SEGMENT_SIZE_BYTES] + b"\x00"
-        number = transaction.get(pointer, db=database)
+        number = cast("bytes | None", transaction.get(pointer, db=database))
         if number is None:
             if not create:
                 return None

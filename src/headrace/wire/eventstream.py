@@ -13,6 +13,7 @@ CONTENT_TYPE = "application/vnd.amazon.eventstream"
 HEADERS_BYTES_MAX = 128 * 1024
 PAYLOAD_BYTES_MAX = 24 * 1024 * 1024
 
+Writer = Callable[[Shape, Any], bytes]
 HeaderValue = bool | int | str | bytes | float
 
 _PRELUDE = struct.Struct(">III")
@@ -59,9 +60,7 @@ def decode_messages(data: bytes) -> Iterator[Message]:
         at += total
 
 
-def encode_events(
-    shape: Shape, events: Iterable[Mapping[str, Any]], write: Callable[[Any], bytes], content_type: str
-) -> Iterator[bytes]:
+def encode_events(shape: Shape, events: Iterable[Mapping[str, Any]], write: Writer, content_type: str) -> Iterator[bytes]:
     """The events of an output stream as messages; each event is {its name: its members}.
 
     An AwsError raised while the events are made ends the stream with an exception message, as the status is already sent.
@@ -74,7 +73,7 @@ def encode_events(
         yield encode_error(shape, error, write, content_type)
 
 
-def encode_error(shape: Shape, error: AwsError, write: Callable[[Any], bytes], content_type: str) -> bytes:
+def encode_error(shape: Shape, error: AwsError, write: Writer, content_type: str) -> bytes:
     """An error inside a stream that has begun."""
     name = type(error).__name__
     if name not in shape.members:
@@ -82,10 +81,10 @@ def encode_error(shape: Shape, error: AwsError, write: Callable[[Any], bytes], c
         return encode_message({":message-type": "error", ":error-code": code, ":error-message": error.message}, b"")
     member = "Message" if "Message" in shape.members[name].members else "message"
     headers = {":message-type": "exception", ":exception-type": name, ":content-type": content_type}
-    return encode_message(headers, write({member: error.message, **error.fields}))
+    return encode_message(headers, write(shape.members[name], {member: error.message, **error.fields}))
 
 
-def _encode_event(event: Shape, name: str, value: Mapping[str, Any], write: Callable[[Any], bytes], content_type: str) -> bytes:
+def _encode_event(event: Shape, name: str, value: Mapping[str, Any], write: Writer, content_type: str) -> bytes:
     headers: dict[str, HeaderValue] = {":message-type": "event", ":event-type": name}
     rest = {key: item for key, item in value.items() if item is not None}
     payload: bytes | None = None
@@ -101,11 +100,11 @@ def _encode_event(event: Shape, name: str, value: Mapping[str, Any], write: Call
             elif member.type == "string":
                 headers[":content-type"], payload = "text/plain", item.encode()
             else:
-                headers[":content-type"], payload = content_type, write(item)
+                headers[":content-type"], payload = content_type, write(member, item)
     if payload is None and not any(member.event_payload for member in event.members.values()):
         if event.members:
             headers[":content-type"] = content_type
-        payload = write(rest) if event.members else b""
+        payload = write(event, rest) if event.members else b""
     return encode_message(headers, payload or b"")
 
 

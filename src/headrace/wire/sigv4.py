@@ -1,7 +1,7 @@
 """AWS Signature Version 4, seen from the server: whose request is this, and has it been changed on its way?
 
 `verify` reads the Authorization header or a presigned URL. A body that is given is checked at once; one that is streamed is
-checked piece by piece by `wire.body.body_decoder`, which starts from the `Verified` given here.
+checked piece by piece by `body_decoder`, which starts from the `Verified` given here.
 """
 
 import hmac
@@ -15,14 +15,17 @@ from time import gmtime, strftime
 from urllib.parse import quote, unquote, unquote_plus
 
 from headrace.wire import signature_errors as refuse
+from headrace.wire.body import BodyDecoder, body_decoder
 from headrace.wire.request import HttpRequest
+from headrace.wire.verified import Verified
+
+__all__ = ["BodyDecoder", "Verified", "body_decoder", "is_signed", "signing_key", "verify"]
 
 SKEW_SECONDS_MAX = 15 * 60
 PRESIGNED_SECONDS_MAX = 7 * 24 * 3600
 SIGNING_KEYS_MAX = 4096
 
 ALGORITHM = "AWS4-HMAC-SHA256"
-EMPTY_SHA256 = sha256(b"").hexdigest()
 UNSIGNED = "UNSIGNED-PAYLOAD"
 
 Lookup = Callable[[str], tuple[str, str | None] | None]
@@ -40,23 +43,6 @@ _UNSIGNED_HEADERS = frozenset({"x-amz-user-agent", "x-amz-content-sha256"})
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._~-]*\Z")
 _AUTHORIZATION = re.compile(r"AWS4-HMAC-SHA256 +(.*)\Z", re.DOTALL)
 _DATE = re.compile(r"\d{8}T\d{6}Z\Z")
-
-
-@dataclass(slots=True, frozen=True)
-class Verified:
-    """Who signed, and what the signature covers."""
-
-    access_key_id: str
-    region: str
-    service: str
-    signed_headers: tuple[str, ...]
-    payload: str  # hashed, unsigned, chunks, chunks-trailer, unsigned-trailer
-    payload_sha256: str  # of a hashed payload
-    presigned: bool
-    signing_key: bytes
-    signature: str
-    amz_date: str
-    scope: str
 
 
 @dataclass(slots=True, frozen=True)

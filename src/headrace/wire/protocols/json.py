@@ -64,6 +64,11 @@ def write(value: Any) -> bytes:
     return body
 
 
+def write_event(shape: Shape, value: Any) -> bytes:
+    """JSON of an event: it says by itself what the shape would."""
+    return write(value)
+
+
 class Json(Protocol):
     """AWS JSON. The version is the model's, as is the content type of the answer."""
 
@@ -125,7 +130,7 @@ class Json(Protocol):
                 },
                 write(initial),
             )
-            yield from eventstream.encode_events(shape, events, write, content_type(operation.service))
+            yield from eventstream.encode_events(shape, events, write_event, content_type(operation.service))
 
         headers = [("Content-Type", eventstream.CONTENT_TYPE), ("x-amzn-RequestId", request_id)]
         return Response(200, headers, body())

@@ -123,17 +123,14 @@ class Raw:
 
 def read_raw(data: bytes) -> Raw:
     """Read the headers of a raw message; BadMessage or BadAddress when they cannot be used."""
-    headers = BytesHeaderParser(policy=policy.compat32).parsebytes(_head(data))
-    if headers["From"] is None and not headers.keys():
-        raise BadMessage("Missing required header 'From'.")
-    recipients = [
-        address for name in ("To", "Cc", "Bcc") for value in headers.get_all(name, []) for address in parse_all(str(value))
-    ]
+    read = BytesHeaderParser(policy=policy.compat32).parsebytes(_head(data))
+    values = [str(value) for name in ("To", "Cc", "Bcc") for value in read.get_all(name, [])]
+    recipients = [address for value in values for address in parse_all(value)]
     return Raw(
-        sources=tuple(parse_all(str(headers["From"]))) if headers["From"] is not None else (),
+        sources=tuple(parse_all(str(read["From"]))) if read["From"] is not None else (),
         recipients=tuple(recipients),
-        configuration_set=headers["X-SES-CONFIGURATION-SET"],
-        tags=headers["X-SES-MESSAGE-TAGS"],
+        configuration_set=read["X-SES-CONFIGURATION-SET"],
+        tags=read["X-SES-MESSAGE-TAGS"],
     )
 
 
@@ -164,6 +161,12 @@ def _body_at(data: bytes) -> int:
 
 def _head(data: bytes) -> bytes:
     return data[: _body_at(data)]
+
+
+def headers(data: bytes) -> tuple[tuple[str, str], ...]:
+    """The headers of a message as a person reads them."""
+    read = BytesHeaderParser(policy=policy.compat32).parsebytes(_head(data))
+    return tuple((name, _readable(str(value))) for name, value in read.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +200,7 @@ def preview(data: bytes) -> Preview:
             html = _decoded(part)
         else:
             attachments.append(("", kind, size_bytes))
-    headers = tuple((name, _readable(str(value))) for name, value in message.items())
-    return Preview(headers, text, html, tuple(attachments))
+    return Preview(headers(data), text, html, tuple(attachments))
 
 
 def _decoded(part: "Message[str, str]") -> str:

@@ -1,0 +1,41 @@
+# Everything works from a fresh clone: each target makes .venv first, with the locked dependencies.
+PYTHON ?= python3
+VENV := .venv/.ready
+BIN := .venv/bin
+
+.PHONY: help setup demo test check bench lock clean e2e
+.DEFAULT_GOAL := help
+
+help: ## show the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Headrace needs Python 3.11 or newer: make PYTHON=python3.11 ..."; exit 1; }
+	@echo "Setting up .venv (once) ..."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+setup: $(VENV) ## make .venv with the program headrace
+
+demo: $(VENV) ## run the bank example: transactions in, mails and warehouse rows out (ARGS=--kill: with SIGKILL)
+	@$(BIN)/headrace demo $(ARGS)
+
+check: $(VENV) ## lint, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy src
+
+test: $(VENV) check ## all tests
+	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+
+bench: $(VENV) ## measure, against peers and physical limits; writes build/bench.json
+	@$(BIN)/python bench/run.py $(ARGS)
+
+lock: ## lock the dependencies again, with hashes
+	@$(PYTHON) -m venv build/lock-venv && build/lock-venv/bin/pip install --quiet uv
+	@build/lock-venv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --extra dev --no-header -o requirements.lock pyproject.toml
+
+clean: ## remove .venv and what was built
+	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache

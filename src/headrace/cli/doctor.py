@@ -1,0 +1,104 @@
+"""`headrace doctor`: says what is wrong, and how to mend it."""
+
+import argparse
+import importlib.metadata
+import json
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+from headrace.cli.connection import NotRunning, page
+from headrace.kit.settings import Settings
+from headrace.services.lambda_.engine.sandbox import isolation
+
+FREE_MIN_BYTES = 1 << 30
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at: `level` is ok, warning or error; `mend` says what to do."""
+
+    level: str
+    subject: str
+    finding: str
+    mend: str = ""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """It takes the settings alone."""
+
+
+def run(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Look at everything; 1 when something is wrong."""
+    findings = [_python(), _data(settings), _space(settings), _port(settings), _isolation(), *_packages()]
+    if arguments.json:
+        print(json.dumps([finding._asdict() for finding in findings]))
+    else:
+        signs = {"ok": "ok     ", "warning": "warning", "error": "ERROR  "}
+        for finding in findings:
+            print(f"{signs[finding.level]}  {finding.subject}: {finding.finding}")
+            if finding.mend:
+                print(f"         {finding.mend}")
+    return 1 if any(finding.level == "error" for finding in findings) else 0
+
+
+def _python() -> Finding:
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    return Finding("ok", "python", version)
+
+
+def _data(settings: Settings) -> Finding:
+    folder = settings.data.absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"x")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return Finding("error", "data", f"{folder}: {error}", "Name a folder that can be written with --data.")
+    return Finding("ok", "data", f"{folder} can be written")
+
+
+def _space(settings: Settings) -> Finding:
+    folder: Path = settings.data.absolute()
+    while not folder.exists():
+        folder = folder.parent
+    free_bytes = shutil.disk_usage(folder).free
+    text = f"{free_bytes / (1 << 30):.1f} GiB free"
+    if free_bytes < FREE_MIN_BYTES:
+        return Finding("warning", "disk", text, "Make room, or name another folder with --data: writes fail on a full disk.")
+    return Finding("ok", "disk", text)
+
+
+def _port(settings: Settings) -> Finding:
+    try:
+        with socket.create_connection((settings.host, settings.port), timeout=2):
+            pass
+    except OSError:
+        return Finding("ok", "port", f"{settings.host}:{settings.port} is free: no server runs here")
+    try:
+        status = page(settings, "/_headrace/status")
+    except (NotRunning, ValueError, SystemExit):
+        return Finding("error", "port", f"{settings.port} is taken by something else", "Choose another one with --port.")
+    return Finding("ok", "port", f"a Headrace server answers at {settings.host}:{settings.port} (process {status.get('pid')})")
+
+
+def _isolation() -> Finding:
+    text = isolation()
+    if text.startswith("bubblewrap"):
+        return Finding("ok", "functions", f"confined by {text}")
+    return Finding("warning", "functions", f"confined by {text}", "Install bubblewrap for namespaces and a private file system.")
+
+
+def _packages() -> list[Finding]:
+    findings = []
+    for name in ("granian", "lmdb", "msgspec", "botocore", "duckdb", "sqlglot", "awslambdaric", "aws-sam-translator"):
+        try:
+            findings.append(Finding("ok", name, importlib.metadata.version(name)))
+        except importlib.metadata.PackageNotFoundError:
+            findings.append(Finding("error", name, "is not installed", "Run: make setup"))
+    return findings

@@ -1,0 +1,61 @@
+"""`headrace up`: start the server, and serve until it is told to stop."""
+
+import argparse
+import gc
+import json
+import logging
+import sys
+import time
+
+import uvloop
+
+from headrace.app import App
+from headrace.kit.settings import Settings
+
+# The interpreter's default of 5 ms lets one busy thread hold up the event loop and the committing thread for too long.
+SWITCH_INTERVAL_SECONDS = 0.001
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """It takes the settings alone."""
+
+
+def run(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Serve until SIGTERM or Ctrl-C."""
+    began_at = time.perf_counter()
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", stream=sys.stderr
+    )
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+    try:
+        app = App(settings)
+    except (ValueError, OSError) as error:
+        print(f"headrace: {error}", file=sys.stderr)
+        return 2
+    # What start-up made stays: the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
+
+    def ready() -> None:
+        _print_ready(app.settings, arguments.json, time.perf_counter() - began_at)
+
+    try:
+        uvloop.run(app.serve(ready))
+    except RuntimeError as error:
+        print(f"headrace: can't listen on {settings.host}:{settings.port}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _print_ready(settings: Settings, as_json: bool, seconds: float) -> None:
+    url = f"{'https' if settings.tls_certificate else 'http'}://{settings.host}:{settings.port}"
+    if as_json:
+        print(json.dumps({"event": "ready", "endpoint": url, "data": str(settings.data.absolute())}), flush=True)
+        return
+    print(
+        f"Headrace is up at {url} ({seconds * 1000:.0f} ms), keeping its data in {settings.data.absolute()}\n"
+        f'  point the AWS tools here:  eval "$(headrace env --data {settings.data})"\n'
+        f"  read the mail:             {url}/_headrace/mailbox\n"
+        "  stop:                      Ctrl-C",
+        flush=True,
+    )

@@ -1,0 +1,255 @@
+"""The gateway: one HTTP request from its first byte to its answer.
+
+The steps, in order: receive → identify → read the body → authenticate → parse → validate → run → serialise → record. All but
+running is the same for every operation and is driven by the AWS model.
+"""
+
+import asyncio
+import itertools
+import logging
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from headrace.gateway import body as bodies
+from headrace.gateway import cors
+from headrace.gateway.authenticate import ANONYMOUS, Keys
+from headrace.gateway.counters import Counters
+from headrace.gateway.pages import Pages
+from headrace.gateway.receive import receive
+from headrace.gateway.run import Dispatcher
+from headrace.kit.clock import Clock
+from headrace.kit.errors import (
+    AwsError,
+    InternalFailure,
+    ServiceUnavailable,
+    UnknownOperationException,
+)
+from headrace.kit.settings import Settings
+from headrace.operation import Context, Service
+from headrace.ports import Credentials, Principal
+from headrace.store.api import StoreUnavailable
+from headrace.wire import models, sigv4
+from headrace.wire.body import BodyDecoder, body_decoder, decode_body
+from headrace.wire.identify import Target, Unidentified, identify, needs_body
+from headrace.wire.protocols.table import protocol as protocol_of
+from headrace.wire.request import HttpRequest, Response
+from headrace.wire.validate import validate
+
+log = logging.getLogger(__name__)
+
+# Clients sign with the machine's own time, wherever a test has put the server's clock.
+_MACHINE_CLOCK = Clock()
+
+PAGE_BODY_SIZE_MAX_BYTES = 1 << 20
+
+
+class Gateway:
+    """An RSGI application over a set of services."""
+
+    def __init__(
+        self,
+        services: Mapping[str, Service],
+        context: Callable[[str, str, str, str, Principal], Context],
+        keys: Keys,
+        pages: Pages,
+        counters: Counters,
+        settings: Settings,
+    ) -> None:
+        self.services = services
+        self.context = context
+        self.keys = keys
+        self.counters = counters
+        self.settings = settings
+        self.held = bodies.Held()
+        self.watch = bodies.SilenceWatch()
+        self._pages = pages
+        self._dispatcher: Dispatcher | None = None
+        # Unique over restarts, and cheaper than a new UUID a request: a random beginning and a count.
+        self._request_ids = itertools.count()
+        self._request_id_prefix = str(uuid.uuid4())[:24]
+
+    def new_request_id(self) -> str:
+        """A request id in the form of a UUID."""
+        return f"{self._request_id_prefix}{next(self._request_ids):012x}"
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Serve on this event loop."""
+        self._dispatcher = Dispatcher(loop)
+        self.watch.start(loop)
+
+    def stop(self) -> None:
+        """Let go of the threads."""
+        if self._dispatcher is not None:
+            self._dispatcher.stop()
+
+    async def __rsgi__(self, scope: Any, protocol: Any) -> None:
+        """Answer one request."""
+        if scope.proto != "http":
+            protocol.close(403)
+            return
+        request = receive(scope)
+        dispatcher = self._dispatcher
+        assert dispatcher is not None
+        if request.method == "OPTIONS" and "access-control-request-method" in request.headers:
+            protocol.response_empty(204, cors.preflight(request.headers))
+            return
+        try:
+            if request.raw_path.startswith(("/_headrace/", "/_aws/")):
+                await self._page(scope, request, protocol, dispatcher)
+            else:
+                await _Exchange(self, request, protocol, dispatcher).answer()
+        except ConnectionError:
+            log.debug("the client of %s %s went away", request.method, request.raw_path)
+
+    async def _page(self, scope: Any, request: HttpRequest, protocol: Any, dispatcher: Dispatcher) -> None:
+        if request.raw_path == "/_headrace/health":
+            # The no-op: what a request costs before anything is done.
+            protocol.response_bytes(200, [("content-type", "application/json")], b'{"status":"running"}')
+            return
+        try:
+            body = await bodies.read_whole(
+                protocol, bodies.declared_length(request.headers), PAGE_BODY_SIZE_MAX_BYTES, self.watch
+            )
+        except AwsError as error:
+            protocol.response_str(error.status, [("content-type", "text/plain")], error.message)
+            return
+        answer = await dispatcher.in_thread(lambda: self._pages.answer(request, body, scope.client))
+        protocol.response_bytes(answer.status, self._pages.headers(answer), answer.body)
+
+
+class _Exchange:
+    """One request to an AWS protocol and its answer."""
+
+    __slots__ = ("_bound", "_ctx", "_dispatcher", "_gateway", "_held_bytes", "_parameters", "_protocol", "_request",
+                 "_request_id", "_target")  # fmt: skip
+
+    def __init__(self, gateway: Gateway, request: HttpRequest, protocol: Any, dispatcher: Dispatcher) -> None:
+        self._gateway = gateway
+        self._request = request
+        self._protocol = protocol
+        self._dispatcher = dispatcher
+        self._target: Target | None = None
+        self._held_bytes = 0
+        self._request_id = gateway.new_request_id()
+
+    async def answer(self) -> None:
+        """Run the steps, and send what comes of them."""
+        gateway = self._gateway
+        try:
+            # Everything up to the run is plain code: only what waits for the network or the disk is awaited.
+            request = self._request
+            length = bodies.declared_length(request.headers)
+            if needs_body(request):
+                await self._read(length)
+            target = self._target = identify(request)
+            arriving = target.operation.streaming_input is not None and (length is None or length > bodies.AT_ONCE_SIZE_MAX_BYTES)
+            if not arriving and not request.body:
+                await self._read(length)
+            self._prepare(target, arriving, length)
+            result = await self._dispatcher.run(self._bound, self._ctx, self._parameters)
+            response = protocol_of(target.protocol).serialise_response(target.operation, result, self._request_id)
+        except AwsError as error:
+            response = self._error(error)
+        except StoreUnavailable as error:
+            log.warning("request %s: %s", self._request_id, error)
+            response = self._error(ServiceUnavailable("The store can't be written now. Please try again."))
+        except Exception:
+            log.exception("request %s failed", self._request_id)
+            response = self._error(
+                InternalFailure(f"Headrace failed on this request; its log has the reason under {self._request_id}.")
+            )
+        finally:
+            gateway.held.release(self._held_bytes)
+        if self._target is not None:
+            gateway.counters.count(self._target.operation, response.status)
+        if type(response.body) is bytes and "origin" not in self._request.headers:
+            self._protocol.response_bytes(response.status, response.headers, response.body)
+        else:
+            await self._send(response)
+
+    async def _read(self, length: int | None) -> None:
+        """Read the whole body, counting it against what may be held."""
+        if length == 0:
+            return
+        declared = bodies.BUFFERED_SIZE_MAX_BYTES if length is None else min(length, bodies.BUFFERED_SIZE_MAX_BYTES)
+        self._gateway.held.reserve(declared)
+        self._held_bytes += declared
+        self._request.body = await bodies.read_whole(self._protocol, length, bodies.BUFFERED_SIZE_MAX_BYTES, self._gateway.watch)
+
+    def _prepare(self, target: Target, arriving: bool, length: int | None) -> None:
+        """Authenticate, parse and validate: what runs next is `_bound` on `_ctx` with `_parameters`."""
+        gateway = self._gateway
+        service_name = target.service.name
+        credentials, region = self._authenticate(target, arriving, length)
+        service = gateway.services.get(service_name)
+        bound = service.bound(service_name).get(target.operation.name) if service is not None else None
+        if bound is None:
+            name = f"{service_name} {target.operation.name}"
+            raise UnknownOperationException(f"Headrace does not support {name} yet. docs/not-included.md lists what it does.")
+        parameters = protocol_of(target.protocol).parse_request(target.operation, self._request, target.labels)
+        validate(target.operation, parameters)
+        principal = credentials.principal
+        self._bound = bound
+        self._parameters = parameters
+        self._ctx = gateway.context(principal.account, region, service_name, self._request_id, principal)
+
+    def _authenticate(self, target: Target, arriving: bool, length: int | None) -> tuple[Credentials, str]:
+        """Verify the signature, and undo what goes with it: chunk framing, and compression of bodies."""
+        request, gateway = self._request, self._gateway
+        found: Credentials | None = None
+
+        def lookup(access_key_id: str) -> tuple[str, str | None] | None:
+            nonlocal found
+            found = gateway.keys.find(access_key_id)
+            return None if found is None else (found.secret_access_key, found.session_token)
+
+        verified = None
+        if gateway.settings.require_signatures:
+            if arriving:
+                request.body = None
+            verified = sigv4.verify(request, lookup, _MACHINE_CLOCK.now(), target.protocol)
+        if found is None:
+            found = Credentials("", "", Principal(ANONYMOUS.arn, "", gateway.settings.account_id))
+        if target.operation.streaming_input is not None:
+            decoder = body_decoder(verified, request.headers)
+            request.body = self._arriving(decoder, length) if arriving else _decoded(decoder, request.body)
+        elif "content-encoding" in request.headers:
+            request.body = decode_body(request.headers, request.body, bodies.BUFFERED_SIZE_MAX_BYTES)
+        return found, gateway.settings.region if verified is None else verified.region
+
+    def _arriving(self, decoder: BodyDecoder, length: int | None) -> bodies.ArrivingBody:
+        declared = self._request.headers.get("x-amz-decoded-content-length")
+        decoded_length = int(declared) if declared is not None and declared.isdecimal() else length
+        limit_bytes = self._gateway.settings.body_size_max_mib << 20
+        return bodies.ArrivingBody(self._protocol, asyncio.get_running_loop(), decoder, decoded_length, limit_bytes)
+
+    def _error(self, error: AwsError) -> Response:
+        target = self._target
+        if target is not None:
+            return protocol_of(target.protocol).serialise_error(target.service, target.operation, error, self._request_id)
+        if isinstance(error, Unidentified):
+            return protocol_of(error.protocol).serialise_error(error.service, None, error, self._request_id)
+        # Nothing is known yet but the content type: forms are the query protocol's, and XML is what they expect.
+        name, service = ("query", "sts") if needs_body(self._request) else ("json", "dynamodb")
+        return protocol_of(name).serialise_error(models.service(service), None, error, self._request_id)
+
+    async def _send(self, response: Response) -> None:
+        """Send an answer to a browser, or one that comes in parts."""
+        headers = [*response.headers, *cors.headers(self._request.headers)]
+        if isinstance(response.body, bytes):
+            self._protocol.response_bytes(response.status, headers, response.body)
+            return
+        transport = self._protocol.response_stream(response.status, headers)
+        parts: Iterator[bytes] = iter(response.body)
+        while True:
+            part = await self._dispatcher.in_thread(lambda: next(parts, None))
+            if part is None:
+                return
+            await transport.send_bytes(part)
+
+
+def _decoded(decoder: BodyDecoder, body: bytes) -> bodies.WholeBody:
+    payload = decoder.feed(body)
+    decoder.finish()
+    return bodies.WholeBody(payload)

@@ -1,0 +1,36 @@
+"""Operations called from inside the server, as a client would call them: the port `Api`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from headrace.gateway.body import WholeBody
+from headrace.kit.errors import UnknownOperationException
+from headrace.operation import Context, Service
+from headrace.wire.validate import validate
+
+
+class LocalApi:
+    """Runs any operation of the services of this server, in the caller's thread."""
+
+    def __init__(self, services: Mapping[str, Service]) -> None:
+        self._services = services
+
+    def call(self, scope: Any, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Validate and run one operation; AwsError as a client would get it."""
+        found = self._services.get(service)
+        bound = found.bound(service).get(operation) if found is not None else None
+        if bound is None:
+            raise UnknownOperationException(f"Headrace does not support {service} {operation}.")
+        values = {name: value for name, value in parameters.items() if value is not None}
+        validate(bound.model, values)
+        body = bound.model.streaming_input
+        if body is not None and isinstance(values.get(body), bytes):
+            values[body] = WholeBody(values[body])
+        ctx: Context = scope
+        if bound.mark.transaction:
+            return ctx.transact(lambda inner: bound.call(inner, values)) or {}
+        if bound.mark.read_only:
+            return ctx.snapshot(lambda inner: bound.call(inner, values)) or {}
+        if ctx.in_transaction:
+            raise RuntimeError(f"{operation} opens transactions of its own, and one runs already")
+        return bound.call(ctx, values) or {}

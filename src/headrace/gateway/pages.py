@@ -1,0 +1,85 @@
+"""Pages beside the AWS protocols: what the server says of itself, and what services show to people.
+
+They are for the machine's own user: asked from loopback, under a loopback name (so that no foreign web page can reach them by a
+name of its own that points here). From elsewhere they need the server's root secret as a bearer token.
+"""
+
+import hmac
+import json
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+from headrace.kit.errors import AwsError
+from headrace.kit.settings import Settings
+from headrace.operation import Context, Page, PageAnswer, PageRequest
+from headrace.wire.request import HttpRequest
+
+log = logging.getLogger(__name__)
+
+_LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+
+
+class Pages:
+    """Finds the page of a path, and decides who may see it."""
+
+    def __init__(self, pages: Mapping[str, Page], context: Callable[[], Context], settings: Settings) -> None:
+        # The longest prefix wins.
+        self._pages = sorted(pages.items(), key=lambda pair: -len(pair[0]))
+        self._context = context
+        self._settings = settings
+
+    def answer(self, request: HttpRequest, body: bytes, client: str) -> PageAnswer:
+        """Run the page. Called in a thread."""
+        if not self._allowed(request, client):
+            return _problem(
+                403, "This page is for the machine's own user. From elsewhere, send the root secret as a bearer token."
+            )
+        path = unquote(request.raw_path)
+        for prefix, page in self._pages:
+            if path.startswith(prefix):
+                asked = PageRequest(path[len(prefix) :], dict(parse_qsl(request.query_string)), request.method, body)
+                try:
+                    return page(self._context(), asked)
+                except AwsError as error:
+                    return _problem(error.status, error.message)
+                except Exception:
+                    log.exception("the page %s failed", path)
+                    return _problem(500, "The page failed; the log has the reason.")
+        return _problem(404, "There is no such page.")
+
+    def headers(self, answer: PageAnswer) -> list[tuple[str, str]]:
+        """The headers of an answer: nothing foreign may be loaded, and no foreign page may embed it."""
+        return [
+            ("content-type", answer.content_type),
+            ("cache-control", "no-store"),
+            ("x-content-type-options", "nosniff"),
+            ("x-frame-options", "SAMEORIGIN"),
+            ("referrer-policy", "no-referrer"),
+            (
+                "content-security-policy",
+                "default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self'; connect-src 'self'; "
+                "img-src 'self' data:; frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
+            ),
+        ]
+
+    def _allowed(self, request: HttpRequest, client: str) -> bool:
+        given = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if given and hmac.compare_digest(given.encode(), self._settings.root_secret_access_key.encode()):
+            return True
+        address = client.rsplit(":", 1)[0].strip("[]").removeprefix("::ffff:")
+        host = request.headers.get("host", "")
+        name = host if host.endswith("]") else host.rsplit(":", 1)[0] if ":" in host else host
+        # A page of another site that knows this address could post a form here.
+        foreign = request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
+        return address in ("127.0.0.1", "::1") and name.lower() in _LOOPBACK_NAMES and not foreign
+
+
+def json_answer(value: Any, status: int = 200) -> PageAnswer:
+    """A value as JSON."""
+    return PageAnswer(status, "application/json", json.dumps(value).encode())
+
+
+def _problem(status: int, message: str) -> PageAnswer:
+    return json_answer({"message": message}, status)

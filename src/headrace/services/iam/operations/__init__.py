@@ -1,0 +1,1 @@
+"""The operations of IAM and STS, a folder for each model."""

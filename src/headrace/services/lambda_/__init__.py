@@ -1,0 +1,1 @@
+"""AWS Lambda: functions without servers, and what feeds them."""

@@ -1,0 +1,1 @@
+"""The machine that runs functions: sandboxes, the Runtime API, pools of execution environments."""

@@ -1,0 +1,301 @@
+"""Runs functions: finds or makes an execution environment, hands it the event, and says what came of it."""
+
+import contextlib
+import json
+import os
+import queue
+import shutil
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headrace.services.lambda_ import limits
+from headrace.services.lambda_.engine import log_lines, memory
+from headrace.services.lambda_.engine.environment import Environment, Exited
+from headrace.services.lambda_.engine.function import Function, Outcome, Request
+from headrace.services.lambda_.engine.memory import Group
+from headrace.services.lambda_.engine.pool import Pool
+from headrace.services.lambda_.engine.relay import Relay
+from headrace.services.lambda_.engine.runtime_api import Message
+from headrace.services.lambda_.engine.sandbox import Sandbox
+
+_SIGNALS = {6: "aborted", 9: "killed", 11: "segmentation fault", 15: "terminated"}
+_HOUSEKEEPING_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """How large the engine may grow, and what its functions reach. `now_ms` times log lines."""
+
+    folder: Path
+    endpoint_port: int
+    environments_max: int = 16
+    idle_seconds: float = 300
+    network: str = "server"
+    now_ms: Callable[[], int] = lambda: int(time.time() * 1000)
+    bubblewrap: str | None = None
+
+
+class Engine:
+    """Execution environments of all functions. `invoke` may be called from any thread, and waits in it."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self._settings = settings
+        self._sandbox = Sandbox(network=settings.network, bubblewrap=settings.bubblewrap)
+        self._groups = memory.parent()
+        if self._groups is not None:
+            memory.sweep(self._groups[0])
+        self.pool = Pool(settings.environments_max)
+        self._relay = Relay(settings.endpoint_port)
+        self._made_groups: dict[int, Group] = {}
+        self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = queue.SimpleQueue()
+        shutil.rmtree(settings.folder, ignore_errors=True)
+        settings.folder.mkdir(parents=True, exist_ok=True)
+        settings.folder.chmod(0o711)
+        # Processes die with the thread that started them, so one thread that never ends starts them all.
+        self._starter = threading.Thread(target=self._start_and_keep_house, name="lambda-starter", daemon=True)
+        self._starter.start()
+
+    def isolation(self) -> str:
+        """What holds functions, in one line for people."""
+        bound = "memory by control groups" if self._groups else "memory by RLIMIT_DATA (no control group can be made)"
+        return f"{self._sandbox.isolation()}; {bound}"
+
+    def invoke(self, function: Function, request: Request, reserved: int | None = None) -> Outcome:
+        """Run a function once. Throttled when there is no room; every failure of the function is an Outcome."""
+        environment = self._warm(function, reserved)
+        made = environment is None
+        keep = None
+        try:
+            if environment is None:
+                environment = self._make(function)
+            outcome, sound = self._run(environment, request, made)
+            keep = environment if sound else None
+            return outcome
+        finally:
+            if environment is not None and keep is None:
+                self._end(environment)
+            self.pool.release(function, keep)
+
+    def _warm(self, function: Function, reserved: int | None) -> Environment | None:
+        environment = self.pool.take_idle(function, reserved)
+        while environment is not None and not environment.check():
+            self._end(environment)
+            self.pool.release(function, None)
+            environment = self.pool.take_idle(function, reserved)
+        return environment
+
+    def _make(self, function: Function) -> Environment:
+        slot, gone = self.pool.take_slot()
+        if gone is not None:
+            gone.stop()
+            self._close_endpoint(gone)
+        try:
+            variables, seconds = function.credentials()
+            day = time.strftime("%Y/%m/%d", time.gmtime(self._settings.now_ms() / 1000))
+            stream = f"{day}/[{function.version}]{uuid.uuid4().hex}"
+            environment = Environment(function, slot, stream, self._settings.now_ms)
+            environment.expires_at = environment.started_at + min(seconds * 0.8, limits.ENVIRONMENT_AGE_SECONDS_MAX)
+            named = {**variables, "AWS_LAMBDA_LOG_STREAM_NAME": stream}
+            folder = self._settings.folder / f"{slot}-{uuid.uuid4().hex[:8]}"
+            self._in_starter(lambda: environment.spawn(self._sandbox, folder, self._group(slot), named))
+            return environment
+        except BaseException:
+            self.pool.give_back(slot)
+            raise
+
+    def _in_starter(self, job: Callable[[], Any]) -> None:
+        done: Future[Any] = Future()
+        self._jobs.put((job, done))
+        done.result()
+
+    def _group(self, slot: int) -> Group | None:
+        if self._groups is None:
+            return None
+        group = self._made_groups.get(slot)
+        if group is None:
+            path, version = self._groups
+            group = Group(path / f"headrace-{os.getpid()}-{slot}", version)
+            group.path.mkdir(exist_ok=True)
+            self._made_groups[slot] = group
+        return group
+
+    def _run(self, environment: Environment, request: Request, made: bool) -> tuple[Outcome, bool]:
+        """Drive one invocation; the outcome, and whether the environment can serve another."""
+        lines = environment.lines
+        give = request.lines
+        stream = environment.stream
+        lines.begin(None if give is None else lambda batch: give(stream, batch))
+        run = _Invocation(environment, request)
+        message: Message | None = None
+        try:
+            if made:
+                first = environment.start()
+                self._open_endpoint(environment)
+                if first.kind == "init_error":
+                    message = first
+            run.begin()
+            if message is None:
+                message = environment.run(run.headers(), request.payload, run.deadline)
+            return run.finish(message, environment.init_ms if made else None), message.kind != "init_error"
+        except TimeoutError:
+            return run.timed_out(environment.init_ms if made else None), False
+        except Exited as exited:
+            return run.exited(exited.status, environment.init_ms if made else None), False
+        finally:
+            environment.used_at = time.monotonic()
+            lines.flush()
+
+    def _open_endpoint(self, environment: Environment) -> None:
+        if environment.endpoint is not None:
+            self._relay.serve(environment.endpoint)
+
+    def _close_endpoint(self, environment: Environment) -> None:
+        if environment.endpoint is not None:
+            self._relay.close(environment.endpoint)
+            environment.endpoint = None
+
+    def _end(self, environment: Environment) -> None:
+        self._close_endpoint(environment)
+        environment.stop()
+        self.pool.give_back(environment.slot)
+
+    def retire(self, arn: str, version: str | None = None) -> None:
+        """Stop the idle environments of a function (or of one version) because it changed or is gone."""
+        for environment in self.pool.retire(arn, version):
+            self._end(environment)
+
+    def stop(self) -> None:
+        """Stop everything that is idle, and make no more."""
+        self._jobs.put(None)
+        self._starter.join(5)
+        for environment in self.pool.take_all():
+            self._end(environment)
+        self._relay.stop()
+        for group in self._made_groups.values():
+            group.remove()
+        shutil.rmtree(self._settings.folder, ignore_errors=True)
+
+    def _start_and_keep_house(self) -> None:
+        due = time.monotonic() + _HOUSEKEEPING_SECONDS
+        while True:
+            with contextlib.suppress(queue.Empty):
+                job = self._jobs.get(timeout=max(0.0, due - time.monotonic()))
+                if job is None:
+                    return
+                work, done = job
+                try:
+                    done.set_result(work())
+                except BaseException as error:
+                    done.set_exception(error)
+            if time.monotonic() >= due:
+                self._keep_house()
+                due = time.monotonic() + _HOUSEKEEPING_SECONDS
+
+    def _keep_house(self) -> None:
+        now = time.monotonic()
+        for environment in self.pool.take_stale(now - self._settings.idle_seconds, now):
+            self._end(environment)
+
+
+class _Invocation:
+    """One invocation's times, log lines and sentences."""
+
+    def __init__(self, environment: Environment, request: Request) -> None:
+        self._environment = environment
+        self._function = environment.function
+        self._request = request
+        self._started = False
+        self._begun = time.monotonic()
+        self.deadline = self._begun + self._function.timeout_seconds
+
+    def begin(self) -> None:
+        """The clock starts: an environment's start does not count against the function."""
+        self._environment.lines.say(log_lines.start_line(self._request.request_id, self._function.version))
+        self._started = True
+        self._begun = time.monotonic()
+        self.deadline = self._begun + self._function.timeout_seconds
+
+    def headers(self) -> dict[str, str]:
+        """What the runtime is told beside the event."""
+        request = self._request
+        headers = {
+            "Lambda-Runtime-Aws-Request-Id": request.request_id,
+            "Lambda-Runtime-Deadline-Ms": str(int((time.time() + self._function.timeout_seconds) * 1000)),
+            "Lambda-Runtime-Invoked-Function-Arn": request.invoked_arn,
+            "Lambda-Runtime-Trace-Id": request.trace or _trace(request.request_id),
+        }
+        if request.client_context:
+            headers["Lambda-Runtime-Client-Context"] = request.client_context
+        return headers
+
+    def finish(self, message: Message, init_ms: float | None) -> Outcome:
+        """The runtime answered."""
+        if message.kind == "init_error":
+            return self._close(message.body, init_ms, f"error\tError Type: {_error_type(message.body)}")
+        if message.too_large_bytes:
+            text = (
+                f"Response payload size ({message.too_large_bytes} bytes) exceeded maximum allowed payload size "
+                f"({limits.PAYLOAD_RESPONSE_BYTES_MAX} bytes)."
+            )
+            return self._close(_error("Function.ResponseSizeTooLarge", text), init_ms, "")
+        return self._close(message.body, init_ms, "", failed=message.kind == "error")
+
+    def timed_out(self, init_ms: float | None) -> Outcome:
+        """The function did not answer in time; whoever calls this stops the environment."""
+        if not self._started:
+            self.begin()
+        text = f"Task timed out after {self._function.timeout_seconds:.2f} seconds"
+        request_id = self._request.request_id
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
+        self._environment.lines.say(f"{stamp}.000Z {request_id} {text}")
+        body = _error("Sandbox.Timedout", f"RequestId: {request_id} Error: {text}")
+        return self._close(body, init_ms, "timeout")
+
+    def exited(self, status: int, init_ms: float | None) -> Outcome:
+        """The process ended before it answered."""
+        if not self._started:
+            self.begin()
+        code = 128 - status if status < 0 else status
+        kind = "Runtime.ExitError"
+        if self._environment.ran_out_of_memory():
+            kind, code = "Runtime.OutOfMemory", 137
+        how = "signal: " + _SIGNALS.get(code - 128, str(code - 128)) if code > 128 else f"exit status {code}"
+        why = f"Runtime exited with error: {how}" if code else "Runtime exited without providing a reason"
+        text = f"RequestId: {self._request.request_id} Error: {why}"
+        self._environment.lines.say(f"{text}\n{kind}")
+        return self._close(_error(kind, text), init_ms, f"error\tError Type: {kind}")
+
+    def _close(self, body: bytes, init_ms: float | None, status: str, *, failed: bool = True) -> Outcome:
+        failed = failed or bool(status)
+        function, request_id = self._function, self._request.request_id
+        duration_ms = (time.monotonic() - self._begun) * 1000
+        if status == "timeout":
+            duration_ms = function.timeout_seconds * 1000
+        billed_ms = max(1, -int(-(duration_ms + (init_ms or 0)) // 1))
+        used = self._environment.peak_mib()
+        lines = self._environment.lines
+        lines.say(log_lines.end_line(request_id))
+        lines.say(log_lines.report_line(request_id, duration_ms, billed_ms, function.memory_mib, used, init_ms, status))
+        return Outcome(body, "Unhandled" if failed else None, duration_ms, billed_ms, init_ms, used, lines.tail())
+
+
+def _error(kind: str, text: str) -> bytes:
+    return json.dumps({"errorType": kind, "errorMessage": text}, separators=(",", ":")).encode()
+
+
+def _error_type(body: bytes) -> str:
+    try:
+        return str(json.loads(body)["errorType"])
+    except (ValueError, KeyError, TypeError):
+        return "Runtime.Unknown"
+
+
+def _trace(request_id: str) -> str:
+    digits = request_id.replace("-", "")
+    return f"Root=1-{int(time.time()):08x}-{digits[:24]:0>24};Parent={digits[-16:]:0>16};Sampled=0"

@@ -1,0 +1,310 @@
+"""One execution environment: a function's process in its sandbox, from its start to its end.
+
+Whoever holds an environment drives it (`start`, `run`); nobody else touches it meanwhile.
+"""
+
+import contextlib
+import os
+import select
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from headrace.services.lambda_ import limits
+from headrace.services.lambda_.engine.function import Function
+from headrace.services.lambda_.engine.log_lines import LogLines
+from headrace.services.lambda_.engine.memory import Group
+from headrace.services.lambda_.engine.runtime_api import Connection, Message
+from headrace.services.lambda_.engine.sandbox import Sandbox, joining
+
+RUNTIME_PORT = 9001
+_OUTPUT_BYTES = 64 * 1024
+
+
+class Exited(Exception):
+    """The function's process ended; `status` as subprocess gives it."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class Environment:
+    """A process, its sockets and its log."""
+
+    def __init__(self, function: Function, slot: int, stream: str, now_ms: Callable[[], int]) -> None:
+        self.function = function
+        self.slot = slot
+        self.stream = stream
+        self.lines = LogLines(now_ms)
+        self.started_at = time.monotonic()
+        self.used_at = self.started_at
+        self.expires_at = self.started_at + limits.ENVIRONMENT_AGE_SECONDS_MAX
+        self.init_ms: float | None = None
+        self.alive = False
+        self.group: Group | None = None
+        self.kills_before = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._poll = select.poll()
+        self._readers: dict[int, Callable[[], None]] = {}
+        self._connections: dict[int, Connection] = {}
+        self._messages: list[tuple[Connection, Message]] = []
+        self._listener: socket.socket | None = None
+        self.endpoint: socket.socket | None = None
+        self._output = -1
+        self._process_fd = -1
+        self._folder: Path | None = None
+        self._next: Connection | None = None
+
+    def spawn(self, sandbox: Sandbox, folder: Path, group: Group | None, credentials: Mapping[str, str]) -> None:
+        """Start the process. It dies with the thread that calls this: call it from one that lives as long as the server."""
+        function = self.function
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.group = group
+        groups = []
+        if group is not None:
+            group.limit(function.memory_mib * 1024 * 1024)
+            self.kills_before = group.kills()
+            groups = [group.procs]
+        control, theirs = socket.socketpair()
+        self._output, output = os.pipe()
+        try:
+            place = sandbox.place(self.slot, function.code, function.layers, folder, function.temporary_mib, theirs.fileno())
+            if place.user_id:
+                os.fchown(output, place.user_id, place.user_id)  # so that a function can open /dev/stdout
+            self._process = subprocess.Popen(
+                joining(place.command, groups), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                pass_fds=(theirs.fileno(),), env={"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "en_US.UTF-8"}, cwd="/",
+            )  # fmt: skip
+        finally:
+            theirs.close()
+            os.close(output)
+        self._control = control
+        self.alive = True
+        os.set_blocking(self._output, False)
+        self._register(self._output, self._read_output)
+        self._process_fd = os.pidfd_open(self._process.pid)
+        self._poll.register(self._process_fd, select.POLLIN)
+        # What the process still needs is sent at once: so the sender need not wait for it.
+        orders = self._orders(sandbox, {**credentials, **place.environment}, place.task, place.path, place.user_id)
+        with contextlib.suppress(OSError):  # it has ended already: `start` says how
+            control.sendall(orders)
+
+    def _orders(self, sandbox: Sandbox, extra: dict[str, str], task: str, path: list[str], user_id: int) -> bytes:
+        bounds = {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": limits.OPEN_FILES_MAX}
+        if user_id or not sandbox.root:
+            bounds["RLIMIT_NPROC"] = limits.PROCESSES_MAX
+        if self.group is None:
+            bounds["RLIMIT_DATA"] = self.function.memory_mib * 1024 * 1024 + limits.ADDRESS_SPACE_EXTRA_BYTES
+        environment = {**self.function.environment, **extra, "LAMBDA_TASK_ROOT": task}
+        endpoint = environment.get("AWS_ENDPOINT_URL", "").rpartition(":")[2].rstrip("/")
+        orders: dict[str, Any] = {
+            "handler": self.function.handler,
+            "environment": environment,
+            "path": path,
+            "user_id": user_id,
+            "limits": bounds,
+            "runtime_port": RUNTIME_PORT if sandbox.private_network else 0,
+            "endpoint_port": int(endpoint) if sandbox.private_network and endpoint.isdigit() else 0,
+        }
+        return msgspec.json.encode(orders) + b"\n"
+
+    def start(self) -> Message:
+        """Wait until the runtime asks for its first event; the message is `next` or `init_error`. Exited, TimeoutError."""
+        begun = time.monotonic()
+        self._take_sockets(begun + limits.START_SECONDS_MAX)
+        message = self._wait(begun + max(limits.INITIALISATION_SECONDS_MAX, self.function.timeout_seconds))
+        self.init_ms = (time.monotonic() - begun) * 1000
+        return message
+
+    def _take_sockets(self, deadline: float) -> None:
+        control = self._control
+        assert control is not None
+        self._poll.register(control, select.POLLIN)
+        received: list[int] = []
+        while not received:
+            if control.fileno() in self._ready(deadline):
+                _, received, _, _ = socket.recv_fds(control, 16, 2)
+                if not received:
+                    raise Exited(self._status())
+        self._poll.unregister(control)
+        control.close()
+        self._listener = socket.socket(fileno=received[0])
+        self._listener.setblocking(False)
+        self._register(self._listener.fileno(), self._accept)
+        if len(received) > 1:
+            self.endpoint = socket.socket(fileno=received[1])
+
+    def run(self, headers: dict[str, str], event: bytes, deadline: float) -> Message:
+        """Hand an event over and wait for its outcome: a `response` or `error`. Exited, TimeoutError."""
+        if self._next is None:
+            self._wait(deadline)
+        connection, self._next = self._next, None
+        assert connection is not None
+        connection.socket.settimeout(max(0.001, deadline - time.monotonic()))
+        try:
+            connection.hand_over(headers, event)
+        except TimeoutError:
+            raise
+        except OSError:
+            raise Exited(self._status()) from None
+        request_id = headers["Lambda-Runtime-Aws-Request-Id"]
+        while True:
+            message = self._wait(deadline)
+            if message.kind != "next" and message.request_id == request_id:
+                self._drain()
+                return message
+
+    def check(self) -> bool:
+        """Whether it can still be used: looks at what happened meanwhile, without waiting."""
+        if not self.alive:
+            return False
+        try:
+            while self._ready(0.0):
+                pass
+        except TimeoutError:
+            return True
+        except Exited:
+            return False
+        return True
+
+    def _wait(self, deadline: float) -> Message:
+        """Drive the sockets until the runtime says something."""
+        while True:
+            while self._messages:
+                connection, message = self._messages.pop(0)
+                if message.kind == "next":
+                    self._next = connection
+                else:
+                    with contextlib.suppress(OSError):
+                        connection.accept()
+                return message
+            self._ready(deadline)
+
+    def _ready(self, deadline: float) -> list[int]:
+        """Serve what is ready; the file descriptors. Exited when nothing is left to read and the process is gone."""
+        wait_ms = max(0.0, deadline - time.monotonic()) * 1000
+        ready = [fd for fd, _ in self._poll.poll(wait_ms + 0.5 if wait_ms else 0)]
+        if not ready:
+            raise TimeoutError
+        for fd in ready:
+            reader = self._readers.get(fd)
+            if reader is not None:
+                reader()
+        if ready == [self._process_fd]:
+            raise Exited(self._status())
+        return ready
+
+    def _status(self) -> int:
+        assert self._process is not None
+        self._drain()
+        self.alive = False
+        try:
+            return self._process.wait(1)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+    def _register(self, fd: int, reader: Callable[[], None]) -> None:
+        self._readers[fd] = reader
+        self._poll.register(fd, select.POLLIN)
+
+    def _forget(self, fd: int) -> None:
+        self._readers.pop(fd, None)
+        with contextlib.suppress(KeyError):
+            self._poll.unregister(fd)
+
+    def _accept(self) -> None:
+        assert self._listener is not None
+        with contextlib.suppress(BlockingIOError):
+            accepted = self._listener.accept()[0]
+            accepted.settimeout(5)
+            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            fd = accepted.fileno()
+            self._connections[fd] = Connection(accepted)
+            self._register(fd, lambda: self._read(fd))
+
+    def _read(self, fd: int) -> None:
+        connection = self._connections[fd]
+        whole = connection.receive()
+        try:
+            while (message := connection.message()) is not None:
+                self._messages.append((connection, message))
+        except (ValueError, OSError):
+            whole = False
+        if not whole:
+            self._forget(fd)
+            del self._connections[fd]
+            connection.socket.close()
+            if self._next is connection:
+                self._next = None
+
+    def _read_output(self) -> None:
+        try:
+            data = os.read(self._output, _OUTPUT_BYTES)
+        except BlockingIOError:
+            return
+        if data:
+            self.lines.feed(data)
+        else:
+            self._forget(self._output)
+
+    def _drain(self) -> None:
+        """Take in all that the function has written so far."""
+        while self._output in self._readers:
+            try:
+                data = os.read(self._output, _OUTPUT_BYTES)
+            except BlockingIOError:
+                return
+            if not data:
+                self._forget(self._output)
+            self.lines.feed(data)
+
+    def peak_mib(self) -> int:
+        """The most memory that it used at one time, rounded up."""
+        size_bytes = self.group.peak_bytes() if self.group is not None else self._resident_bytes()
+        return min(self.function.memory_mib, -(-size_bytes // (1024 * 1024)))
+
+    def _resident_bytes(self) -> int:
+        assert self._process is not None
+        try:
+            with open(f"/proc/{self._process.pid}/status", "rb") as file:
+                for line in file:
+                    if line.startswith(b"VmHWM:"):
+                        return int(line.split()[1]) * 1024
+        except OSError:
+            pass
+        return 0
+
+    def ran_out_of_memory(self) -> bool:
+        """Whether the kernel killed something in it for that."""
+        return self.group is not None and self.group.kills() > self.kills_before
+
+    def stop(self) -> None:
+        """End the process and give everything back."""
+        self.alive = False
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self.lines.flush()
+        for connection in self._connections.values():
+            connection.socket.close()
+        for opened in (self._listener, self._control, self.endpoint):
+            if opened is not None:
+                opened.close()
+        for fd in (self._output, self._process_fd):
+            if fd >= 0:
+                os.close(fd)
+        self._output = self._process_fd = -1
+        self._connections.clear()
+        self._readers.clear()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)

@@ -1,0 +1,62 @@
+"""What the engine is told, and what it answers."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+Line = tuple[int, str]
+"""A line of a log: epoch milliseconds and text."""
+
+
+@dataclass(frozen=True)
+class Function:
+    """One version of a function as it runs. `revision` changes with everything that needs a new execution environment."""
+
+    arn: str
+    name: str
+    version: str
+    revision: str
+    handler: str
+    code: Path
+    layers: Path | None = None
+    memory_mib: int = 128
+    timeout_seconds: float = 3
+    temporary_mib: int = 512
+    region: str = "us-east-1"
+    runtime: str = "python3.11"
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    credentials: Callable[[], tuple[Mapping[str, str], float]] = field(default=lambda: ({}, 86_400.0), repr=False, compare=False)
+    """Variables of the execution role and for how many seconds they hold; asked for with each new environment."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One invocation. `lines` gets the log as it is written: (log stream, lines); it must be quick."""
+
+    request_id: str
+    payload: bytes
+    invoked_arn: str
+    client_context: str | None = None
+    trace: str | None = None
+    lines: Callable[[str, Sequence[Line]], None] | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of an invocation. `error`: "Unhandled" or None. `log` is its tail, 4 KiB at most."""
+
+    payload: bytes
+    error: str | None
+    duration_ms: float
+    billed_ms: int
+    init_ms: float | None
+    memory_used_mib: int
+    log: bytes = b""
+
+
+class Throttled(Exception):
+    """There is no room for one more execution environment; `reason` is AWS's name for why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason

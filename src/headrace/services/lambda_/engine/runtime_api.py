@@ -1,0 +1,114 @@
+"""AWS's Lambda Runtime API, spoken with one execution environment.
+
+There is no server loop: whoever holds the environment drives its sockets, so handing an event over and getting its answer back
+costs two system calls and no change of thread. Between invocations nothing is driven: the runtime's pending `/next` lies in
+the socket. It belongs to this environment alone, so that of a dead one can't swallow another's invocation.
+"""
+
+import re
+import socket
+from dataclasses import dataclass, field
+
+from headrace.services.lambda_ import limits
+
+_CHUNK_BYTES = 256 * 1024
+_INVOCATION = re.compile(r"/2018-06-01/runtime/invocation/([^/]+)/(response|error)\Z")
+_NEXT = "/2018-06-01/runtime/invocation/next"
+_INIT_ERROR = "/2018-06-01/runtime/init/error"
+_ACCEPTED = b'HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{"status":"OK"}\n'
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What the runtime said: kind is `next`, `response`, `error` or `init_error`."""
+
+    kind: str
+    request_id: str = ""
+    body: bytes = b""
+    too_large_bytes: int = 0
+
+
+@dataclass(slots=True)
+class Connection:
+    """One connection of the runtime, with what has come in on it so far."""
+
+    socket: socket.socket
+    data: bytearray = field(default_factory=bytearray)
+    head_bytes: int = 0
+    body_bytes: int = 0
+    skipped_bytes: int = 0
+    request: tuple[str, str] = ("", "")
+
+    def receive(self) -> bool:
+        """Take in what is there; False when the other side is gone or breaks the bounds."""
+        try:
+            while True:
+                chunk = self.socket.recv(_CHUNK_BYTES, socket.MSG_DONTWAIT)
+                if not chunk:
+                    return False
+                self.data += chunk
+                self._drop_excess()
+                if len(chunk) < _CHUNK_BYTES:
+                    return True
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+
+    def _drop_excess(self) -> None:
+        """Forget what is over the largest response: it is counted and refused, not kept."""
+        bound = limits.PAYLOAD_RESPONSE_BYTES_MAX + limits.HTTP_HEAD_BYTES_MAX
+        if len(self.data) > bound:
+            self.skipped_bytes += len(self.data) - bound
+            del self.data[bound:]
+
+    def message(self) -> Message | None:
+        """The next whole request on this connection, if it is here; ValueError when it is no HTTP."""
+        if not self.head_bytes and not self._head():
+            return None
+        whole = self.head_bytes + self.body_bytes
+        if len(self.data) + self.skipped_bytes < whole:
+            return None
+        too_large = self.body_bytes if self.body_bytes > limits.PAYLOAD_RESPONSE_BYTES_MAX else 0
+        body = b"" if too_large else bytes(self.data[self.head_bytes : whole])
+        del self.data[:whole]
+        self.skipped_bytes = self.head_bytes = 0
+        return _message(*self.request, body, too_large)
+
+    def _head(self) -> bool:
+        end = self.data.find(b"\r\n\r\n")
+        if end < 0:
+            if len(self.data) > limits.HTTP_HEAD_BYTES_MAX:
+                raise ValueError("the head of a request is too long")
+            return False
+        first, *lines = self.data[:end].decode("latin-1").split("\r\n")
+        method, target, _ = first.split(" ", 2)
+        headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        if "transfer-encoding" in headers:
+            raise ValueError("chunked requests are not taken")
+        self.request, self.head_bytes, self.body_bytes = (method, target), end + 4, int(headers.get("content-length", "0"))
+        if headers.get("expect", "").lower() == "100-continue":
+            self.socket.sendall(_CONTINUE)
+        return True
+
+    def accept(self) -> None:
+        """Tell the runtime that its answer has come in."""
+        self.socket.sendall(_ACCEPTED)
+
+    def hand_over(self, headers: dict[str, str], event: bytes) -> None:
+        """Answer a pending `/next` with an event."""
+        lines = [f"{name}: {value}".replace("\r", " ").replace("\n", " ").encode("utf-8") for name, value in headers.items()]
+        lines += [b"Content-Type: application/json", b"Content-Length: %d" % len(event)]
+        self.socket.sendall(b"\r\n".join([b"HTTP/1.1 200 OK", *lines, b"", b""]) + event)
+
+
+def _message(method: str, target: str, body: bytes, too_large_bytes: int) -> Message:
+    if method == "GET" and target == _NEXT:
+        return Message("next")
+    if method == "POST" and target == _INIT_ERROR:
+        return Message("init_error", "", body)
+    found = _INVOCATION.match(target)
+    if method != "POST" or found is None:
+        raise ValueError(f"the Runtime API has no {method} {target[:100]}")
+    return Message(found[2], found[1], body, too_large_bytes)

@@ -1,0 +1,1 @@
+"""AWS operations of Lambda, one file a noun."""

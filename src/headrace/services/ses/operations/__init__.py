@@ -1,0 +1,1 @@
+"""The operations of SES, a folder for each of its two APIs."""

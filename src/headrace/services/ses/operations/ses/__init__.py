@@ -1,0 +1,1 @@
+"""SES, version 1 of the API."""

@@ -1,0 +1,1 @@
+"""SES, version 2 of the API."""
