@@ -44,8 +44,9 @@ def target(name: str, stored: str, nullable: bool, facts: dict[str, Any]) -> Tar
     return Target(name, stored, declared, limit, "identity" in facts, not nullable)
 
 
-_STRPTIME = (("YYYY", "%Y"), ("YY", "%y"), ("MONTH", "%B"), ("MON", "%b"), ("MM", "%m"), ("DD", "%d"), ("HH24", "%H"), ("HH12", "%I"), ("HH", "%H"),
-             ("MI", "%M"), ("SSSSS", "%f"), ("SS", "%S"), ("US", "%f"), ("AM", "%p"), ("PM", "%p"), ("OF", "%z"), ("TZ", "%Z"))  # fmt: skip
+_STRPTIME = (("YYYY", "%Y"), ("YY", "%y"), ("MONTH", "%B"), ("MON", "%b"), ("MM", "%m"), ("DD", "%d"), ("HH24", "%H"),
+             ("HH12", "%I"), ("HH", "%H"), ("MI", "%M"), ("SSSSS", "%f"), ("SS", "%S"), ("US", "%f"), ("AM", "%p"),
+             ("PM", "%p"), ("OF", "%z"), ("TZ", "%Z"))  # fmt: skip
 
 
 def strptime(given: str) -> str:
@@ -63,8 +64,8 @@ def strptime(given: str) -> str:
     return result
 
 
-_AUTO_TIMES = ("%Y%m%d", "%Y%m%d %H%M%S", "%m/%d/%Y", "%m/%d/%Y %H:%M:%S", "%b %d, %Y", "%d %b %Y", "%d-%b-%Y", "%b-%d-%Y", "%d.%m.%Y", "%m-%d-%Y",
-               "%b %d %H:%M:%S %Y", "%Y.%m.%d")  # fmt: skip
+_AUTO_TIMES = ("%Y%m%d", "%Y%m%d %H%M%S", "%m/%d/%Y", "%m/%d/%Y %H:%M:%S", "%b %d, %Y", "%d %b %Y",
+               "%d-%b-%Y", "%b-%d-%Y", "%d.%m.%Y", "%m-%d-%Y", "%b %d %H:%M:%S %Y", "%Y.%m.%d")  # fmt: skip
 
 
 def _time(text: str, stored: str, given: str) -> str:
@@ -127,7 +128,8 @@ def _varchar(column: Target, options: Options, text: str) -> str:
     if "TRUNCATECOLUMNS" in options.flags:
         # The limit is in bytes: where a letter has more than one, cut letters off until they fit.
         cut = f"left({text}, {column.limit_bytes})"
-        return f"case when strlen({cut}) <= {column.limit_bytes} then {cut} else headrace.hr_cut_bytes({cut}, {column.limit_bytes}) end"
+        limit = column.limit_bytes
+        return f"case when strlen({cut}) <= {limit} then {cut} else headrace.hr_cut_bytes({cut}, {limit}) end"
     return f"case when strlen({text}) > {column.limit_bytes} then error('String length exceeds DDL length') else {text} end"
 
 
@@ -170,7 +172,8 @@ def find_errors(
     for column in targets:
         name = identifier(column.name)
         rows = side.execute(
-            f"select hr_number, hr_file, hr_line, hr_raw, {name} from {staged} where {_bad(column, options)} order by 1 limit {min(limit, 10**6)}"
+            f"select hr_number, hr_file, hr_line, hr_raw, {name} from {staged}"
+            f" where {_bad(column, options)} order by 1 limit {min(limit, 10**6)}"
         ).fetchall()
         code, message = _fault(column)
         for number, file, line, raw, given in rows:

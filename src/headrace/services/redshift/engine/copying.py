@@ -19,9 +19,9 @@ _UNLOAD_PLAIN = re.compile(
 _TOKEN = re.compile(r"\s*(?:'(?P<text>(?:[^'\\]|\\.|'')*)'|(?P<word>[A-Za-z_][\w]*)|(?P<number>\d+)|(?P<other>\S))")
 _IGNORED = {"STATUPDATE", "COMPUPDATE"}  # advice for statistics and encodings, which are kept otherwise here
 _FLAGS = {
-    "GZIP", "MANIFEST", "TRUNCATECOLUMNS", "ROUNDEC", "EMPTYASNULL", "BLANKSASNULL", "IGNOREBLANKLINES", "REMOVEQUOTES", "ESCAPE",
-    "TRIMBLANKS", "FILLRECORD", "ACCEPTANYDATE", "EXPLICIT_IDS", "IGNOREALLERRORS", "HEADER", "ALLOWOVERWRITE", "CLEANPATH", "ADDQUOTES",
-    "NOLOAD",
+    "GZIP", "MANIFEST", "TRUNCATECOLUMNS", "ROUNDEC", "EMPTYASNULL", "BLANKSASNULL", "IGNOREBLANKLINES", "REMOVEQUOTES",
+    "TRIMBLANKS", "FILLRECORD", "EXPLICIT_IDS", "IGNOREALLERRORS", "HEADER", "ALLOWOVERWRITE", "CLEANPATH", "ADDQUOTES",
+
 }  # fmt: skip
 _REFUSED = {
     "LZOP",
@@ -35,6 +35,9 @@ _REFUSED = {
     "PARTITION",
     "MASTER_SYMMETRIC_KEY",
     "EXTENSION",
+    "ACCEPTANYDATE",
+    "NOLOAD",
+    "ESCAPE",
 }
 
 
@@ -191,7 +194,7 @@ def read_copy(text: str) -> Copy:
     for flag in ("HEADER", "ALLOWOVERWRITE", "CLEANPATH", "ADDQUOTES"):
         if flag in options.flags:
             raise syntax(f"{flag} is no option of COPY")
-    if options.flags & {"REMOVEQUOTES", "ESCAPE"} and options.format != "DELIMITED":
+    if "REMOVEQUOTES" in options.flags and options.format != "DELIMITED":
         raise SqlError("42601", "REMOVEQUOTES and ESCAPE go with delimited text only")
     return Copy(parts[0] if len(parts) > 1 else "", parts[-1], columns, source, options)
 

@@ -4,13 +4,14 @@ Every rule is here for one reason: without it a statement would run and mean som
 """
 
 from collections.abc import Callable
-from functools import lru_cache
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.dialects.redshift import Redshift
-from sqlglot.errors import ParseError, TokenError
+from sqlglot.errors import ErrorLevel, ParseError, TokenError, UnsupportedError
+from sqlglot.generators.duckdb import DuckDBGenerator
+from sqlglot.parsers.redshift import RedshiftParser
 
 from headrace.services.redshift.engine import catalog_names, functions
 from headrace.services.redshift.engine.failures import SqlError, syntax, unsupported
@@ -24,24 +25,24 @@ TEMPORARY = "hr_temp_"
 class SourceDialect(Redshift):
     """Redshift as users write it; the functions that we translate ourselves are left alone by the parser."""
 
-    class Parser(Redshift.Parser):
+    class Parser(RedshiftParser):
         """The Redshift parser without its guesses about our own functions."""
 
-        FUNCTIONS = {
+        FUNCTIONS: ClassVar = {
             name: build
-            for name, build in Redshift.Parser.FUNCTIONS.items()
+            for name, build in RedshiftParser.FUNCTIONS.items()
             if name not in functions.OWN
             and name not in functions.MACROS
             and name not in functions.RENAMED
             and name not in functions.SESSION
         }
-        FUNCTION_PARSERS = {
+        FUNCTION_PARSERS: ClassVar = {
             name: parse
-            for name, parse in Redshift.Parser.FUNCTION_PARSERS.items()
+            for name, parse in RedshiftParser.FUNCTION_PARSERS.items()
             if name not in functions.OWN and name not in functions.MACROS and name not in functions.RENAMED
         }
-        NO_PAREN_FUNCTION_PARSERS = {
-            name: parse for name, parse in Redshift.Parser.NO_PAREN_FUNCTION_PARSERS.items() if name != "APPROXIMATE"
+        NO_PAREN_FUNCTION_PARSERS: ClassVar = {
+            name: parse for name, parse in RedshiftParser.NO_PAREN_FUNCTION_PARSERS.items() if name != "APPROXIMATE"
         }
 
 
@@ -50,11 +51,11 @@ class TargetDialect(DuckDB):
 
     INDEX_OFFSET = 0
 
-    class Generator(DuckDB.Generator):
+    class Generator(DuckDBGenerator):
         """The DuckDB generator with Redshift's meaning of an operator."""
 
-        TRANSFORMS = {
-            **DuckDB.Generator.TRANSFORMS,
+        TRANSFORMS: ClassVar = {
+            **DuckDBGenerator.TRANSFORMS,
             exp.Div: lambda self, node: self.binary(node, "//"),
             exp.RegexpLike: lambda self, node: self.func("regexp_matches", node.this, node.expression),
         }
@@ -79,7 +80,10 @@ def parse(text: str) -> exp.Expression:
 
 def generate(tree: exp.Expression) -> str:
     """DuckDB's text of a rewritten tree."""
-    return TargetDialect().generate(tree, copy=False, identify=True, unsupported_level=None)
+    try:
+        return str(TargetDialect().generate(tree, copy=False, identify=True, unsupported_level=ErrorLevel.RAISE))
+    except UnsupportedError as error:
+        raise unsupported(str(error)[:200]) from None
 
 
 def _macro(name: str, *arguments: exp.Expression | str) -> exp.Anonymous:
@@ -298,7 +302,7 @@ def _refuse(what: str) -> Callable[[Any], exp.Expression]:
     return refuse
 
 
-RULES: dict[type[exp.Expression], Callable[[Any], exp.Expression]] = {
+RULES: dict[type[exp.Expr], Callable[[Any], exp.Expression]] = {
     exp.Anonymous: _anonymous,
     exp.ApproxDistinct: lambda node: exp.Count(this=exp.Distinct(expressions=[node.this])),
     exp.Avg: _average,
@@ -336,7 +340,7 @@ def _chain(parts: list[exp.Expression]) -> exp.Expression:
     return result
 
 
-def _check_function(node: exp.Expression) -> None:
+def _check_function(node: exp.Expr) -> None:
     name = type(node).__name__
     if (
         isinstance(node, exp.Func)
@@ -378,7 +382,7 @@ def name_projections(tree: exp.Expression) -> None:
         select.set("expressions", [_named(item) for item in select.expressions])
 
 
-def _named(item: exp.Expression) -> exp.Expression:
+def _named(item: exp.Expr) -> exp.Expr:
     if isinstance(item, exp.Alias | exp.Aliases | exp.Star) or (isinstance(item, exp.Column) and item.name == "*"):
         return item
     if isinstance(item, exp.Column) and not item.name.startswith(PARAMETER):
@@ -386,17 +390,17 @@ def _named(item: exp.Expression) -> exp.Expression:
     return exp.alias_(item, column_name(item), quoted=True)
 
 
-@lru_cache(maxsize=256)
 def _function_name(kind: type[exp.Func]) -> str:
-    names = {"Count": "count", "DateDiff": "date_diff", "GroupConcat": "listagg", "CurrentDate": "date", "TimeToStr": "to_char",
-             "CurrentTimestamp": "timestamptz", "Extract": "date_part", "DateAdd": "date_add", "TsOrDsAdd": "date_add",
+    names: dict[str, str] = {"Count": "count", "DateDiff": "date_diff", "GroupConcat": "listagg", "CurrentDate": "date",
+             "TimeToStr": "to_char", "CurrentTimestamp": "timestamptz", "Extract": "date_part", "DateAdd": "date_add", "TsOrDsAdd": "date_add",
              "Rand": "random", "StrPosition": "strpos", "Pow": "?column?", "Case": "case", "If": "case", "DecodeCase": "case",
              "Stddev": "stddev_samp", "Variance": "var_samp", "ApproxDistinct": "count", "TimestampTrunc": "date_trunc",
              "Trim": "btrim", "TsOrDsDiff": "date_diff", "StrToDate": "to_date"}  # fmt: skip
-    return names.get(kind.__name__, kind.sql_names()[0].lower())
+    own: str = kind.sql_name()
+    return names.get(kind.__name__) or own.lower()
 
 
-def column_name(item: exp.Expression) -> str:
+def column_name(item: exp.Expr) -> str:
     """PostgreSQL's name for a result column that has none of its own."""
     while isinstance(item, exp.Paren | exp.Cast | exp.Window | exp.WithinGroup | exp.Filter | exp.IgnoreNulls | exp.AtTimeZone):
         if isinstance(item, exp.Cast) and isinstance(item.this, exp.Literal | exp.Null):

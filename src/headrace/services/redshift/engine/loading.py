@@ -158,8 +158,6 @@ def _load(
             _remember(session.connection, files, rows, query_id, manifest_id)
         return rows
 
-    if "NOLOAD" in command.options.flags:
-        raise SqlError("0A000", "NOLOAD is not supported by this warehouse")
     if not present:
         return attempt("")
     if direct := reading.direct(command, targets, [file.path for file in present]):

@@ -49,7 +49,10 @@ def _columns(targets: list[Target]) -> str:
 def normal_source(targets: list[Target], path: str) -> str:
     """What stands behind FROM for a file that `normalise` wrote."""
     extra = "hr_number: 'BIGINT', hr_file: 'VARCHAR', hr_line: 'BIGINT', hr_raw: 'VARCHAR'"
-    return f"read_json({literal(path)}, format = 'newline_delimited', columns = {{{_columns(targets)}, {extra}}}, maximum_object_size = {4 * OBJECT_LIMIT_BYTES})"
+    return (
+        f"read_json({literal(path)}, format = 'newline_delimited', columns = {{{_columns(targets)}, {extra}}},"
+        f" maximum_object_size = {4 * OBJECT_LIMIT_BYTES})"
+    )
 
 
 def jsonpaths(data: bytes) -> list[list[str | int]]:
@@ -135,7 +138,8 @@ def _json_rows(command: Copy, targets: list[Target], data: bytes, paths: list[li
     if paths and len(paths) != len(targets):
         raise SqlError(
             "XX000",
-            f"Number of jsonpaths and the number of columns should match. JSONPath size: {len(paths)}, Number of columns in table or column list: {len(targets)}",
+            "Number of jsonpaths and the number of columns should match. "
+            f"JSONPath size: {len(paths)}, Number of columns in table or column list: {len(targets)}",
         )
     decoder, at, line = json.JSONDecoder(parse_float=_Number, parse_int=_Number), 0, 1
     null = command.options.texts.get("NULL")
@@ -198,7 +202,7 @@ def _text_rows(command: Copy, targets: list[Target], data: bytes) -> Iterator[Ro
     text, whole = _decode(data, command)
     null = options.texts.get("NULL", "\\N" if options.format == "DELIMITED" else None)
     skip = options.numbers.get("IGNOREHEADER", 0)
-    for line, raw, fields in (
+    for line, raw, given in (
         _csv(command, text) if options.format == "CSV" or "REMOVEQUOTES" in options.flags else _delimited(command, text)
     ):
         if line <= skip or (not raw.strip() and "IGNOREBLANKLINES" in options.flags):
@@ -206,8 +210,8 @@ def _text_rows(command: Copy, targets: list[Target], data: bytes) -> Iterator[Ro
         if not whole and "\ufffd" in raw:
             yield line, raw, (1220, "String contains invalid or unsupported UTF8 codepoints")
             continue
-        if len(fields) < len(targets) and "FILLRECORD" in options.flags:
-            fields = [*fields, *[None] * (len(targets) - len(fields))]
+        missing = len(targets) - len(given) if "FILLRECORD" in options.flags else 0
+        fields = [*given, *[None] * missing]
         if len(fields) < len(targets):
             yield line, raw, (1213, "Missing data for not-null field" if fields == [""] else "Delimiter not found")
         elif len(fields) > len(targets):

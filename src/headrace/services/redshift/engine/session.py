@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import duckdb
@@ -258,10 +259,13 @@ class Session:
         count = None
         with self.atomic():
             for number, text in enumerate(texts):
-                row = self._guarded(lambda text=text: self.connection.execute(text).fetchone())
+                row = self._guarded(partial(self._once, text))
                 if number == 0 and statement.tag == "SELECT" and row:
                     count = int(row[0])
         return Result(statement.tag, count=count)
+
+    def _once(self, text: str) -> Any:
+        return self.connection.execute(text).fetchone()
 
     def _exists(self, schema: str, name: str) -> bool:
         found = self.connection.execute(
@@ -326,7 +330,8 @@ class Session:
         name = statement.values["name"]
         values = {"server_version": "8.0.2", "server_encoding": "UTF8", "client_encoding": "UTF8", "datestyle": "ISO, MDY",
                   "transaction isolation level": "serializable", "transaction_isolation": "serializable", "time zone": "UTC",
-                  "standard_conforming_strings": "on", "enable_case_sensitive_identifier": "off", "query_group": "", "statement_timeout": "0",
+                  "standard_conforming_strings": "on", "enable_case_sensitive_identifier": "off", "query_group": "",
+                  "statement_timeout": "0",
                   "max_identifier_length": "127", **self.settings}  # fmt: skip
         if name not in values:
             raise SqlError("42704", f'unrecognized configuration parameter "{name}"')
@@ -334,5 +339,30 @@ class Session:
 
 
 _KNOWN_SETTINGS = frozenset(
-    ["client_encoding", "datestyle", "application_name", "extra_float_digits", "client_min_messages", "statement_timeout", "standard_conforming_strings", "enable_result_cache_for_session", "wlm_query_slot_count", "autocommit", "intervalstyle", "describe_field_name_in_uppercase", "enable_case_sensitive_identifier", "json_parse_truncate_strings", "enable_numeric_rounding", "bytea_output", "default_transaction_isolation", "lock_timeout", "idle_in_transaction_session_timeout", "row_security", "timezone", "transaction", "characteristics", "names"]
+    [
+        "client_encoding",
+        "datestyle",
+        "application_name",
+        "extra_float_digits",
+        "client_min_messages",
+        "statement_timeout",
+        "standard_conforming_strings",
+        "enable_result_cache_for_session",
+        "wlm_query_slot_count",
+        "autocommit",
+        "intervalstyle",
+        "describe_field_name_in_uppercase",
+        "enable_case_sensitive_identifier",
+        "json_parse_truncate_strings",
+        "enable_numeric_rounding",
+        "bytea_output",
+        "default_transaction_isolation",
+        "lock_timeout",
+        "idle_in_transaction_session_timeout",
+        "row_security",
+        "timezone",
+        "transaction",
+        "characteristics",
+        "names",
+    ]
 )

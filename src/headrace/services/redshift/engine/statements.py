@@ -142,6 +142,10 @@ def _raw(kind: str, tag: str) -> Callable[[str, list[str]], Statement]:
     return lambda text, words: Statement(kind, tag, text=text)
 
 
+def _defining(build: Callable[[str], Statement]) -> Callable[[str, list[str]], Statement]:
+    return lambda text, words: build(text)
+
+
 _OWN: dict[str, Callable[[str, list[str]], Statement]] = {
     "SELECT": _query,
     "WITH": _query,
@@ -182,5 +186,5 @@ _OWN: dict[str, Callable[[str, list[str]], Statement]] = {
     "CANCEL": _refused("CANCEL"),
     "USE": _refused("USE"),
     "GRANT": _nothing("GRANT"),
-    **{words: (lambda text, _words, build=build: build(text)) for words, build in ddl.READERS.items()},
+    **{words: _defining(build) for words, build in ddl.READERS.items()},
 }

@@ -54,7 +54,8 @@ def unload(session: Session, text: str, staging: Path, channel: Channel) -> Resu
         try:
             channel.call(
                 "store", objects=objects, role=options.role, access_key=list(options.access_key),
-                overwrite=bool(options.flags & {"ALLOWOVERWRITE", "CLEANPATH"}), clean=command.target if "CLEANPATH" in options.flags else "",
+                overwrite=bool(options.flags & {"ALLOWOVERWRITE", "CLEANPATH"}),
+                clean=command.target if "CLEANPATH" in options.flags else "",
                 timeout_s=FETCH_TIMEOUT_S,
             )  # fmt: skip
         except RemoteError as error:

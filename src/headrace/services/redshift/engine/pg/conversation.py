@@ -9,7 +9,7 @@ from typing import Any
 
 from headrace.services.redshift.engine import scan
 from headrace.services.redshift.engine.failures import SqlError, translate
-from headrace.services.redshift.engine.pg.types import WireType, parameter_sql, rows_encoder, wire_type
+from headrace.services.redshift.engine.pg.types import WireType, adapted, parameter_sql, rows_encoder, wire_type
 from headrace.services.redshift.engine.pg.wire import Gone, Wire, cstrings
 from headrace.services.redshift.engine.plan import Statement
 from headrace.services.redshift.engine.session import Result, Session
@@ -300,7 +300,11 @@ class Conversation:
     def _rows(self, portal: Portal, limit: int) -> None:
         assert portal.result is not None
         formats = formats_for(len(portal.result.columns), portal.formats)
-        encode = rows_encoder(_types(portal.result), formats)
+        types = _types(portal.result)
+        if portal.prepared.columns:
+            told = [wire_type(stored) for _, stored in portal.prepared.columns]
+            types = [adapted(described, actual) for described, actual in zip(told, types, strict=True)]
+        encode = rows_encoder(types, formats)
         sent = 0
         for batch in portal.batches():
             rows = batch
@@ -316,7 +320,7 @@ class Conversation:
 
     def _close(self, body: bytes) -> None:
         name = _text(body[1:-1])
-        (self._prepared if body[:1] == b"S" else self._portals).pop(name, None)  # type: ignore[attr-defined]
+        (self._prepared if body[:1] == b"S" else self._portals).pop(name, None)
         self.wire.send(b"3")
 
     def _sync(self, body: bytes) -> None:

@@ -5,6 +5,7 @@ A driver that asks for binary and is given text reads wrong numbers without noti
 
 import datetime
 import json
+import math
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ class WireType:
 
 
 def _float_text(value: float) -> bytes:
-    if value != value:
+    if math.isnan(value):
         return b"NaN"
     if value in (float("inf"), float("-inf")):
         return b"Infinity" if value > 0 else b"-Infinity"
@@ -178,6 +179,38 @@ def wire_type(stored: str) -> WireType:
     return VARCHAR
 
 
+def adapted(described: WireType, actual: WireType) -> WireType:
+    """The type that the client was told, over values of the type that came: a described type is a promise.
+
+    SqlError 0A000, as PostgreSQL says it, where the one cannot be said as the other.
+    """
+    if described.oid == actual.oid:
+        return actual
+    if described.oid == VARCHAR.oid:
+        return WireType(described.oid, -1, actual.text, actual.text, "varchar")
+    if described.oid in _NUMBERS and actual.oid in _NUMBERS:
+        convert = _NUMBERS[described.oid]
+        return WireType(
+            described.oid,
+            described.size,
+            lambda v: described.text(convert(v)),
+            lambda v: described.binary(convert(v)),
+            described.name,
+        )
+    raise SqlError("0A000", "cached plan must not change result type")
+
+
+def _whole(value: Any) -> int:
+    if value != int(value):
+        raise SqlError("0A000", "cached plan must not change result type")
+    return int(value)
+
+
+_NUMBERS: dict[int, Callable[[Any], Any]] = {
+    20: _whole, 21: _whole, 23: _whole, 700: float, 701: float, 1700: lambda v: Decimal(str(v)),
+}  # fmt: skip
+
+
 _BINARY_IN: dict[int, Callable[[bytes], str]] = {
     16: lambda b: "true" if b != b"\0" else "false",
     20: lambda b: str(struct.unpack("!q", b)[0]),
@@ -205,13 +238,15 @@ _CASTS = {16: "BOOLEAN", 20: "BIGINT", 21: "SMALLINT", 23: "INTEGER", 26: "BIGIN
 def _numeric_in(data: bytes) -> Decimal:
     count, weight, sign, scale = struct.unpack_from("!hhHh", data)
     groups = struct.unpack_from(f"!{count}h", data, 8)
-    total = sum(Decimal(group).scaleb(4 * (weight - at)) for at, group in enumerate(groups))
-    return round(-Decimal(total) if sign == 0x4000 else Decimal(total), scale)
+    total = sum((Decimal(group).scaleb(4 * (weight - at)) for at, group in enumerate(groups)), Decimal(0))
+    return (-total if sign == 0x4000 else total).quantize(Decimal(1).scaleb(-scale))
 
 
 def parameter_sql(data: bytes | None, oid: int, binary: bool) -> str:
     """A bound parameter as DuckDB's text: a literal, with the type that the driver said."""
     cast = _CASTS.get(oid)
+    if data is None and oid == 1700:
+        return "CAST(NULL AS DECIMAL(38,10))"
     if data is None:
         return f"CAST(NULL AS {cast})" if cast else "NULL"
     if binary:
