@@ -81,6 +81,7 @@ class HeadraceServer:
                 return self
             except OSError:
                 if self.process.poll() is not None or time.monotonic() > deadline:
+                    self.kill()
                     raise AssertionError(f"the server did not start:\n{self.log_text()}") from None
                 time.sleep(0.01)
 
@@ -92,6 +93,7 @@ class HeadraceServer:
         assert self.process is not None
         self.process.kill()
         self.process.wait()
+        self.log.close()
 
     def stop(self) -> int:
         """SIGTERM; the exit status."""
