@@ -7,6 +7,7 @@ and a checkpoint is only written under the lease. A batch is handled at least on
 Layout: ("consumer", subscription, shard) → `Checkpoint`.
 """
 
+import hashlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -38,7 +39,8 @@ class Subscription:
 
     `attempts_max` and `age_max_seconds` are None for "until it works". With `bisect` a batch that fails is halved before it is
     tried again. `window_seconds`: wait so long for a batch to fill. `parallel`: hand over so many parts of a shard at once,
-    each partition key always in the same part.
+    each partition key always in the same part. With `fixed_batches` the extent of a batch is kept before it is handled, so that
+    it is handled again with the same records after a crash, however many more have come: its `batch_id` is the same, too.
     """
 
     id: str
@@ -53,6 +55,7 @@ class Subscription:
     attempts_max: int | None = None
     age_max_seconds: float | None = None
     bisect: bool = False
+    fixed_batches: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +163,12 @@ class Consumer:
         ]
 
 
+def batch_id(subscription: Subscription, shard_id: str, records: Sequence[SourceRecord]) -> str:
+    """24 hexadecimal digits that are the same whenever the same records are handled for the same subscription."""
+    extent = (subscription.id, shard_id, records[0].sequence_number, records[-1].sequence_number, str(len(records)))
+    return hashlib.sha256("\n".join(extent).encode()).hexdigest()[:24]
+
+
 def forget(ctx: Context, subscription_id: str) -> None:
     """Remove a subscription's checkpoints, in the running transaction."""
     CHECKPOINTS.delete_all(ctx.tx, subscription_id)
@@ -228,6 +237,9 @@ class _Reader:
             self._handler.give_up(ctx, wanted, self._shard_id, expired, "RecordAgeExceeded", checkpoint.attempts)
             self._advance(ctx, checkpoint, len(expired), expired[-1].sequence_number, records, batch.position)
             return 0.0
+        if wanted.fixed_batches and not checkpoint.sizes:
+            checkpoint = Checkpoint(checkpoint.position, attempts=checkpoint.attempts, sizes=[len(records)])
+            self._save(ctx, checkpoint)
         outcome = self._handle(ctx, records)
         if outcome.error is None:
             self._advance(ctx, checkpoint, len(records), records[-1].sequence_number, records, batch.position)

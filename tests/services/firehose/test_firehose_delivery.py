@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from firehose_fakes import NOW, REDSHIFT, S3, House
+from tests.services.firehose.fakes import NOW, REDSHIFT, S3, House
 
 from headrace.kit.errors import AwsError
 from headrace.ports import LoadFailed
