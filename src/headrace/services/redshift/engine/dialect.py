@@ -391,13 +391,8 @@ def _named(item: exp.Expr) -> exp.Expr:
 
 
 def _function_name(kind: type[exp.Func]) -> str:
-    names: dict[str, str] = {"Count": "count", "DateDiff": "date_diff", "GroupConcat": "listagg", "CurrentDate": "date",
-             "TimeToStr": "to_char", "CurrentTimestamp": "timestamptz", "Extract": "date_part", "DateAdd": "date_add", "TsOrDsAdd": "date_add",
-             "Rand": "random", "StrPosition": "strpos", "Pow": "?column?", "Case": "case", "If": "case", "DecodeCase": "case",
-             "Stddev": "stddev_samp", "Variance": "var_samp", "ApproxDistinct": "count", "TimestampTrunc": "date_trunc",
-             "Trim": "btrim", "TsOrDsDiff": "date_diff", "StrToDate": "to_date"}  # fmt: skip
     own: str = kind.sql_name()
-    return names.get(kind.__name__) or own.lower()
+    return _FUNCTION_NAMES.get(kind.__name__) or own.lower()
 
 
 def column_name(item: exp.Expr) -> str:
@@ -426,3 +421,10 @@ def column_name(item: exp.Expr) -> str:
 
 _TYPE_NAMES = {"VARCHAR": "varchar", "TEXT": "text", "INT": "int4", "BIGINT": "int8", "SMALLINT": "int2", "DOUBLE": "float8",
                "FLOAT": "float4", "DECIMAL": "numeric", "BOOLEAN": "bool"}  # fmt: skip
+_FUNCTION_NAMES = {
+    "Count": "count", "DateDiff": "date_diff", "GroupConcat": "listagg", "CurrentDate": "date", "TimeToStr": "to_char",
+    "CurrentTimestamp": "timestamptz", "Extract": "date_part", "DateAdd": "date_add", "TsOrDsAdd": "date_add",
+    "Rand": "random", "StrPosition": "strpos", "Pow": "?column?", "Case": "case", "If": "case", "DecodeCase": "case",
+    "Stddev": "stddev_samp", "Variance": "var_samp", "ApproxDistinct": "count", "TimestampTrunc": "date_trunc",
+    "Trim": "btrim", "TsOrDsDiff": "date_diff", "StrToDate": "to_date",
+}  # fmt: skip
