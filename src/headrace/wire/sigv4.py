@@ -1,7 +1,7 @@
 """AWS Signature Version 4, seen from the server: whose request is this, and has it been changed on its way?
 
 `verify` reads the Authorization header or a presigned URL. A body that is given is checked at once; one that is streamed is
-checked piece by piece by `body_decoder`, which starts from the `Verified` given here.
+checked piece by piece by `wire.body.body_decoder`, which starts from the `Verified` given here.
 """
 
 import hmac
@@ -15,11 +15,8 @@ from time import gmtime, strftime
 from urllib.parse import quote, unquote, unquote_plus
 
 from headrace.wire import signature_errors as refuse
-from headrace.wire.body import BodyDecoder, body_decoder
 from headrace.wire.request import HttpRequest
 from headrace.wire.verified import Verified
-
-__all__ = ["BodyDecoder", "Verified", "body_decoder", "is_signed", "signing_key", "verify"]
 
 SKEW_SECONDS_MAX = 15 * 60
 PRESIGNED_SECONDS_MAX = 7 * 24 * 3600
