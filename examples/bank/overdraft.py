@@ -13,6 +13,7 @@ firehose = boto3.client("firehose")
 def handler(event, context):
     for record in event["Records"]:
         transaction = record["dynamodb"]["NewImage"]
+        print(f"transaction {transaction['transaction_id']['S']} leaves {transaction['balance']['N']}")
         account = dynamodb.get_item(TableName=os.environ["ACCOUNTS"], Key={"account_id": transaction["account_id"]})["Item"]
         overdrawn_by = -Decimal(transaction["balance"]["N"]) - Decimal(account["credit_limit"]["N"])
         if overdrawn_by > 0:

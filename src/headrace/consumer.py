@@ -7,6 +7,7 @@ and a checkpoint is only written under the lease. A batch is handled at least on
 Layout: ("consumer", subscription, shard) → `Checkpoint`.
 """
 
+import hashlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -38,7 +39,8 @@ class Subscription:
 
     `attempts_max` and `age_max_seconds` are None for "until it works". With `bisect` a batch that fails is halved before it is
     tried again. `window_seconds`: wait so long for a batch to fill. `parallel`: hand over so many parts of a shard at once,
-    each partition key always in the same part.
+    each partition key always in the same part. With `fixed_batches` the extent of a batch is kept before it is handled, so that
+    it is handled again with the same records after a crash, however many more have come: its `batch_id` is the same, too.
     """
 
     id: str
@@ -53,6 +55,7 @@ class Subscription:
     attempts_max: int | None = None
     age_max_seconds: float | None = None
     bisect: bool = False
+    fixed_batches: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +163,12 @@ class Consumer:
         ]
 
 
+def batch_id(subscription: Subscription, shard_id: str, records: Sequence[SourceRecord]) -> str:
+    """24 hexadecimal digits that are the same whenever the same records are handled for the same subscription."""
+    extent = (subscription.id, shard_id, records[0].sequence_number, records[-1].sequence_number, str(len(records)))
+    return hashlib.sha256("\n".join(extent).encode()).hexdigest()[:24]
+
+
 def forget(ctx: Context, subscription_id: str) -> None:
     """Remove a subscription's checkpoints, in the running transaction."""
     CHECKPOINTS.delete_all(ctx.tx, subscription_id)
@@ -207,9 +216,10 @@ class _Reader:
             return wait
         wanted = self.subscription
         limit = checkpoint.sizes[0] if checkpoint.sizes else wanted.batch_size_max
+        position = checkpoint.position
         batch = ctx.snapshot(
             lambda inner: self._source.read(
-                inner, wanted.source_arn, self._shard_id, checkpoint.position, limit, wanted.batch_size_max_bytes
+                inner, wanted.source_arn, self._shard_id, position, limit, wanted.batch_size_max_bytes
             )
         )
         records = batch.records
@@ -228,6 +238,9 @@ class _Reader:
             self._handler.give_up(ctx, wanted, self._shard_id, expired, "RecordAgeExceeded", checkpoint.attempts)
             self._advance(ctx, checkpoint, len(expired), expired[-1].sequence_number, records, batch.position)
             return 0.0
+        if wanted.fixed_batches and not checkpoint.sizes:
+            checkpoint = Checkpoint(checkpoint.position, attempts=checkpoint.attempts, sizes=[len(records)])
+            self._save(ctx, checkpoint)
         outcome = self._handle(ctx, records)
         if outcome.error is None:
             self._advance(ctx, checkpoint, len(records), records[-1].sequence_number, records, batch.position)
@@ -329,14 +342,15 @@ class _Reader:
         left = records[done:]
         position = records[done - 1].sequence_number if done else checkpoint.position
         attempts = 1 if done else checkpoint.attempts + 1
-        if wanted.attempts_max is not None and attempts > wanted.attempts_max:
+        rest = checkpoint.sizes[1:]
+        if wanted.bisect and len(left) > 1:
+            # As on AWS, halving a batch does not count as an attempt.
+            half = len(left) // 2
+            sizes, attempts = [half, len(left) - half, *rest], 0
+        elif wanted.attempts_max is not None and attempts > wanted.attempts_max:
             self._handler.give_up(ctx, wanted, self._shard_id, left, "RetryAttemptsExhausted", attempts)
             self._advance(ctx, checkpoint, len(records), records[-1].sequence_number, records, after)
             return 0.0
-        rest = checkpoint.sizes[1:]
-        if wanted.bisect and len(left) > 1:
-            half = len(left) // 2
-            sizes, attempts = [half, len(left) - half, *rest], 0
         else:
             sizes = [len(left), *rest]
         self._save(ctx, Checkpoint(position, attempts=attempts, sizes=sizes, error=(outcome.error or "")[:1000]))

@@ -193,6 +193,7 @@ class _Exchange:
         self._bound = bound
         self._parameters = parameters
         self._ctx = gateway.context(principal.account, region, service_name, self._request_id, principal)
+        self._ctx.trace_id = self._request.headers.get("x-amzn-trace-id", "")
 
     def _authenticate(self, target: Target, arriving: bool, length: int | None) -> tuple[Credentials, str]:
         """Verify the signature, and undo what goes with it: chunk framing, and compression of bodies."""
