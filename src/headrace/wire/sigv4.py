@@ -90,9 +90,12 @@ def verify(request: HttpRequest, lookup: Lookup, now: float, protocol: str) -> V
         raise refuse.bad_token(protocol)
     _check_time(claim, now, protocol)
     _check_signed(request, head, protocol)
-    key = signing_key(secret, head.date, head.region, head.service)
-    fitting = (each for each in _payloads(request, claim, protocol) if _signature_fits(request, claim, key, each[0]))
-    declared, kind = next(fitting, ("", ""))
+    signer = _signer(secret, head.date, head.region, head.service)
+    declared = kind = ""
+    for payload, payload_kind in _payloads(request, claim, protocol):
+        if _same(signer.sign(_to_sign(request, claim, payload)), claim.signature):
+            declared, kind = payload, payload_kind
+            break
     if not kind:
         raise refuse.mismatch(protocol)
     return Verified(
@@ -103,26 +106,47 @@ def verify(request: HttpRequest, lookup: Lookup, now: float, protocol: str) -> V
         kind,
         declared if kind == "hashed" else "",
         claim.presigned,
-        key,
+        signer.key,
         claim.signature,
         claim.amz_date,
         head.scope,
     )
 
 
-def _signature_fits(request: HttpRequest, claim: _Claim, key: bytes, payload: str) -> bool:
+def _to_sign(request: HttpRequest, claim: _Claim, payload: str) -> bytes:
     canonical = sha256(_canonical_request(request, claim.head, payload)).hexdigest()
-    to_sign = f"{ALGORITHM}\n{claim.amz_date}\n{claim.head.scope}\n{canonical}"
-    return _same(hmac.digest(key, to_sign.encode(), "sha256").hex(), claim.signature)
+    return f"{ALGORITHM}\n{claim.amz_date}\n{claim.head.scope}\n{canonical}".encode()
 
 
-@lru_cache(SIGNING_KEYS_MAX)
 def signing_key(secret: str, date: str, region: str, service: str) -> bytes:
     """The key that signs for one day, region and service."""
     key = ("AWS4" + secret).encode()
     for part in (date, region, service, "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
     return key
+
+
+class _Signer:
+    """HMAC with a key whose two halves are already hashed: that leaves less than half of the work."""
+
+    __slots__ = ("_inner", "_outer", "key")
+
+    def __init__(self, key: bytes) -> None:
+        self.key = key
+        padded = key.ljust(64, b"\0")
+        self._inner = sha256(bytes(byte ^ 0x36 for byte in padded))
+        self._outer = sha256(bytes(byte ^ 0x5C for byte in padded))
+
+    def sign(self, text: bytes) -> str:
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(text)
+        outer.update(inner.digest())
+        return outer.hexdigest()
+
+
+@lru_cache(SIGNING_KEYS_MAX)
+def _signer(secret: str, date: str, region: str, service: str) -> _Signer:
+    return _Signer(signing_key(secret, date, region, service))
 
 
 def _same(left: str, right: str) -> bool:
