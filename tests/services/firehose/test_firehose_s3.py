@@ -1,6 +1,9 @@
 """Delivery to S3 by a running server: from PutRecord to the object."""
 
 import gzip
+import io
+import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,6 +94,44 @@ def test_kinesis_source__each_record_once(client: Callable[..., Any], s3: Any, f
 
     eventually(lambda: len(delivered()) >= 501)
     assert delivered() == list(range(501))
+
+
+FUNCTION = """
+import base64
+
+def handler(event, context):
+    answers = []
+    for record in event["records"]:
+        text = base64.b64decode(record["data"]).decode()
+        result = {"drop": "Dropped", "fail": "ProcessingFailed"}.get(text, "Ok")
+        data = base64.b64encode((text.upper() + ";").encode()).decode()
+        answers.append({"recordId": record["recordId"], "result": result, "data": data})
+    return {"records": answers}
+"""
+
+
+def test_transformation__by_a_function(client: Callable[..., Any], s3: Any, firehose: Any, bucket: str) -> None:
+    package = io.BytesIO()
+    with zipfile.ZipFile(package, "w") as archive:
+        archive.writestr("app.py", FUNCTION)
+    trusted = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    role = client("iam").create_role(
+        RoleName="functions", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trusted]})
+    )["Role"]["Arn"]
+    arn = client("lambda").create_function(
+        FunctionName="f", Runtime="python3.11", Handler="app.handler", Role=role, Code={"ZipFile": package.getvalue()}
+    )["FunctionArn"]
+    processor = {"Type": "Lambda", "Parameters": [{"ParameterName": "LambdaArn", "ParameterValue": arn}]}
+    firehose.create_delivery_stream(
+        DeliveryStreamName="d",
+        ExtendedS3DestinationConfiguration=to(bucket, ProcessingConfiguration={"Enabled": True, "Processors": [processor]}),
+    )
+    records = [{"Data": data} for data in (b"one", b"drop", b"two", b"fail")]
+    firehose.put_record_batch(DeliveryStreamName="d", Records=records)
+    assert eventually(lambda: bodies(s3, bucket, "20")) == [b"ONE;TWO;"]
+    (failed,) = bodies(s3, bucket, "processing-failed/20")
+    line = json.loads(failed)
+    assert (line["rawData"], line["errorCode"]) == ("ZmFpbA==", "Lambda.ProcessingFailedStatus")
 
 
 def test_kill__nothing_that_was_acknowledged_is_lost(tmp_path: Path) -> None:
