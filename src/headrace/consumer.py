@@ -216,9 +216,10 @@ class _Reader:
             return wait
         wanted = self.subscription
         limit = checkpoint.sizes[0] if checkpoint.sizes else wanted.batch_size_max
+        position = checkpoint.position
         batch = ctx.snapshot(
             lambda inner: self._source.read(
-                inner, wanted.source_arn, self._shard_id, checkpoint.position, limit, wanted.batch_size_max_bytes
+                inner, wanted.source_arn, self._shard_id, position, limit, wanted.batch_size_max_bytes
             )
         )
         records = batch.records
@@ -341,14 +342,15 @@ class _Reader:
         left = records[done:]
         position = records[done - 1].sequence_number if done else checkpoint.position
         attempts = 1 if done else checkpoint.attempts + 1
-        if wanted.attempts_max is not None and attempts > wanted.attempts_max:
+        rest = checkpoint.sizes[1:]
+        if wanted.bisect and len(left) > 1:
+            # As on AWS, halving a batch does not count as an attempt.
+            half = len(left) // 2
+            sizes, attempts = [half, len(left) - half, *rest], 0
+        elif wanted.attempts_max is not None and attempts > wanted.attempts_max:
             self._handler.give_up(ctx, wanted, self._shard_id, left, "RetryAttemptsExhausted", attempts)
             self._advance(ctx, checkpoint, len(records), records[-1].sequence_number, records, after)
             return 0.0
-        rest = checkpoint.sizes[1:]
-        if wanted.bisect and len(left) > 1:
-            half = len(left) // 2
-            sizes, attempts = [half, len(left) - half, *rest], 0
         else:
             sizes = [len(left), *rest]
         self._save(ctx, Checkpoint(position, attempts=attempts, sizes=sizes, error=(outcome.error or "")[:1000]))

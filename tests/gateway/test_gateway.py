@@ -56,7 +56,7 @@ def test_signature__unknown_key(server: HeadraceServer) -> None:
 
 def test_signature__clock_skew(server: HeadraceServer) -> None:
     early = datetime.now(UTC) - timedelta(minutes=20)
-    with mock.patch("botocore.auth.get_current_datetime", lambda *_, **__: early), pytest.raises(ClientError) as caught:
+    with mock.patch("botocore.auth.get_current_datetime", return_value=early), pytest.raises(ClientError) as caught:
         kinesis(server).list_streams()
     assert caught.value.response["Error"]["Message"].startswith("Signature expired: ")
 
@@ -111,10 +111,8 @@ def test_validation__in_the_words_of_aws(server: HeadraceServer) -> None:
 
 
 def test_cors__browsers_may_ask(server: HeadraceServer) -> None:
-    answer, _ = raw(
-        server, "OPTIONS", "/", None,
-        {"origin": "https://app.example", "access-control-request-method": "POST", "access-control-request-headers": "x-amz-target"},
-    )  # fmt: skip
+    asks = {"access-control-request-method": "POST", "access-control-request-headers": "x-amz-target"}
+    answer, _ = raw(server, "OPTIONS", "/", None, {"origin": "https://app.example", **asks})
     assert answer.status == 204
     assert answer.getheader("access-control-allow-origin") == "*"
     assert answer.getheader("access-control-allow-headers") == "x-amz-target"

@@ -4,11 +4,9 @@ MIB = 1024 * 1024
 
 RECORD_SIZE_MAX_BYTES = 1_024_000
 PUT_BATCH_SIZE_MAX_BYTES = 4 * MIB
-DELIVERY_STREAMS_PER_REGION_MAX = 5_000
 TAGS_PER_STREAM_MAX = 50
 LIST_TAGS_DEFAULT = 50
 LIST_STREAMS_DEFAULT = 10
-PREFIX_EVALUATED_MAX_CHARACTERS = 512
 
 BUFFER_SIZE_DEFAULT_MIB = 5
 BUFFER_INTERVAL_DEFAULT_SECONDS = 300
@@ -34,8 +32,8 @@ REDSHIFT_RETRY_DEFAULT_SECONDS = 3_600
 RETRY_FIRST_SECONDS = 1.0
 RETRY_MAX_SECONDS = 60.0
 
-LEASE_SECONDS = 60.0
-DELIVERIES_AT_ONCE = 8
+# So long a batch waits whose process died. A delivery that takes longer may be done by two processes, to the effect of one.
+LEASE_SECONDS = 10.0
 # The dispatcher looks by itself this often: another process may have written.
 LOOK_AGAIN_SECONDS = 5.0
 # Entries removed from the buffer in one transaction; a larger batch is trimmed in several.
