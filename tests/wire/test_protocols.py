@@ -321,6 +321,14 @@ class TestXml:
         made = answer("s3", "GetObject", {"Metadata": {"a": "x\r\nSet-Cookie: y"}, "ContentType": "t\nX: y"}, "rest-xml")
         assert not any("\r" in value or "\n" in value for _, value in made.headers)
 
+    @pytest.mark.parametrize(("sent", "kept"), [("aws-chunked", None), ("aws-chunked,gzip", "gzip"), ("gzip", "gzip")])
+    def test_aws_chunked_is_no_encoding_of_the_object(self, sent: str, kept: str | None) -> None:
+        request = HttpRequest("PUT", "/b/k", headers={"content-encoding": sent}, body=b"")
+        read = protocol("rest-xml").parse_request(
+            models.service("s3").operations["PutObject"], request, {"Bucket": "b", "Key": "k"}
+        )
+        assert read.get("ContentEncoding") == kept
+
     def test_a_streamed_body_is_handed_through(self) -> None:
         stream = object()
         request = HttpRequest("PUT", "/b/k", headers={"x-amz-meta-colour": "blue", "content-type": "t"}, body=stream)

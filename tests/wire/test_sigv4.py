@@ -197,6 +197,26 @@ def test_unsigned_payload__only_where_aws_allows_it() -> None:
     assert refused(make("dynamodb")).code == "InvalidSignatureException"
 
 
+@pytest.mark.parametrize("payload", [b"", None])
+def test_video__an_endless_body_may_be_signed_as_if_it_were_empty(payload: bytes | None) -> None:
+    request = signed(
+        botocore.auth.SigV4Auth(credentials(), "kinesisvideo", "us-east-1"), url="http://localhost:4566/putMedia", body=b""
+    )
+    request.body = payload
+    assert verify(request, protocol="rest-json").region == "us-east-1"
+    request.headers["x-amzn-stream-name"] = "unsigned, and no x-amz- header"  # type: ignore[index]
+    verify(request, protocol="rest-json")
+    request.raw_path = "/getMedia"
+    assert refused(request, protocol="rest-json").code == "InvalidSignatureException"
+
+
+def test_presigned__a_surplus_hash_header_changes_nothing() -> None:
+    signer = botocore.auth.S3SigV4QueryAuth(credentials(), "s3", "us-east-1", expires=60)
+    request = signed(signer, "PUT", "http://localhost:4566/bucket/key", b"")
+    request.headers["x-amz-content-sha256"] = "UNSIGNED-PAYLOAD"  # type: ignore[index]
+    assert verify(request, protocol="rest-xml").payload == "unsigned"
+
+
 def test_s3__the_body_must_be_the_signed_one() -> None:
     request = signed(botocore.auth.S3SigV4Auth(credentials(), "s3", "us-east-1"), "PUT", "http://localhost:4566/b/k", b"data")
     request.body = b"other"

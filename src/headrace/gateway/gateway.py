@@ -24,6 +24,7 @@ from headrace.kit.errors import (
     InternalFailure,
     ServiceUnavailable,
     UnknownOperationException,
+    UnsupportedParameter,
 )
 from headrace.kit.settings import Settings
 from headrace.operation import Context, Service
@@ -186,7 +187,9 @@ class _Exchange:
         bound = service.bound(service_name).get(target.operation.name) if service is not None else None
         if bound is None:
             name = f"{service_name} {target.operation.name}"
-            raise UnknownOperationException(f"Headrace does not support {name} yet. docs/not-included.md lists what it does.")
+            # S3 has a name of its own for this, and its clients do not try again on it.
+            refuse = UnsupportedParameter if target.protocol == "rest-xml" else UnknownOperationException
+            raise refuse(f"Headrace does not support {name} yet. docs/not-included.md lists what it does.")
         parameters = protocol_of(target.protocol).parse_request(target.operation, self._request, target.labels)
         validate(target.operation, parameters)
         principal = credentials.principal
