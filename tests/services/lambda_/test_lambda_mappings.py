@@ -134,8 +134,8 @@ def test_mapping__failing_batch_is_bisected_and_given_up(
     name, batches = sink("if 'poison' in values: raise ValueError('poison')")
     lost = Stream(client("kinesis"), "lost")
     caller.client.create_event_source_mapping(
-        EventSourceArn=stream.arn, FunctionName=name, StartingPosition="TRIM_HORIZON", BatchSize=8, BisectBatchOnFunctionError=True,
-        MaximumRetryAttempts=1, DestinationConfig={"OnFailure": {"Destination": lost.arn}},
+        EventSourceArn=stream.arn, FunctionName=name, StartingPosition="TRIM_HORIZON", BatchSize=8,
+        BisectBatchOnFunctionError=True, MaximumRetryAttempts=1, DestinationConfig={"OnFailure": {"Destination": lost.arn}},
     )  # fmt: skip
     stream.put(1, 2, 3, "poison", 5, 6, 7, 8)
     (record,) = eventually(lost.read, 30)
@@ -155,7 +155,8 @@ def test_mapping__reported_items_are_tried_again_from_the_first_one(caller: Call
         def handler(event, context):
             if event == "batches":
                 return batches
-            numbers = {one["kinesis"]["sequenceNumber"]: json.loads(base64.b64decode(one["kinesis"]["data"])) for one in event["Records"]}
+            records = [one["kinesis"] for one in event["Records"]]
+            numbers = {one["sequenceNumber"]: json.loads(base64.b64decode(one["data"])) for one in records}
             batches.append(list(numbers.values()))
             if len(batches) == 1:
                 return {"batchItemFailures": [{"itemIdentifier": n} for n, value in numbers.items() if value == 3]}
