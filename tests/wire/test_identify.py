@@ -3,6 +3,7 @@
 import pytest
 
 from headrace.wire.identify import Target, Unidentified, bucket_of_host, identify, needs_body
+from headrace.wire.protocols.table import protocol as protocol_of
 from headrace.wire.request import HttpRequest
 
 
@@ -122,6 +123,8 @@ def test_hosts(host: str, bucket: str | None) -> None:
         (HttpRequest("POST", "/", "", {"x-amz-target": "Nope.Nope"}), "UnknownOperationException", "json"),
         (HttpRequest("POST", "/", "", {"x-amz-target": "DynamoDB_20120810.Nope"}), "UnknownOperationException", "json"),
         (HttpRequest("GET", "/", "Action=Nope&Version=2011-06-15", {}), "InvalidAction", "query"),
+        (HttpRequest("POST", "/", "", scope("dynamodb")), "UnknownOperationException", "json"),
+        (HttpRequest("GET", "/", "Action=ListQueues&Version=2012-11-05", scope("sqs")), "InvalidAction", "query"),
         (HttpRequest("PATCH", "/bkt/k", "", {}), "MethodNotAllowed", "rest-xml"),
         (HttpRequest("GET", "/nope", "", scope("lambda")), "UnknownOperationException", "rest-json"),
         (
@@ -135,3 +138,7 @@ def test_nobodys_requests(request_: HttpRequest, code: str, protocol: str) -> No
     with pytest.raises(Unidentified) as found:
         identify(request_)
     assert (found.value.code, found.value.protocol) == (code, protocol)
+    made = protocol_of(protocol).serialise_error(found.value.service, None, found.value, "id-1")
+    assert made.status == found.value.status
+    text = str(made.headers) + (made.body.decode("latin-1") if isinstance(made.body, bytes) else "")
+    assert code in text

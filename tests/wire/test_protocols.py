@@ -321,6 +321,22 @@ class TestXml:
         made = answer("s3", "GetObject", {"Metadata": {"a": "x\r\nSet-Cookie: y"}, "ContentType": "t\nX: y"}, "rest-xml")
         assert not any("\r" in value or "\n" in value for _, value in made.headers)
 
+    @pytest.mark.parametrize(("sent", "kept"), [("aws-chunked", None), ("aws-chunked,gzip", "gzip"), ("gzip", "gzip")])
+    def test_aws_chunked_is_no_encoding_of_the_object(self, sent: str, kept: str | None) -> None:
+        request = HttpRequest("PUT", "/b/k", headers={"content-encoding": sent}, body=b"")
+        read = protocol("rest-xml").parse_request(
+            models.service("s3").operations["PutObject"], request, {"Bucket": "b", "Key": "k"}
+        )
+        assert read.get("ContentEncoding") == kept
+
+    def test_a_presigned_url_may_hold_headers(self) -> None:
+        query = "x-amz-acl=private&x-amz-meta-colour=blue&X-Amz-Signature=00"
+        request = HttpRequest("PUT", "/b/k", query, {}, b"")
+        read = protocol("rest-xml").parse_request(
+            models.service("s3").operations["PutObject"], request, {"Bucket": "b", "Key": "k"}
+        )
+        assert (read["ACL"], read["Metadata"]) == ("private", {"colour": "blue"})
+
     def test_a_streamed_body_is_handed_through(self) -> None:
         stream = object()
         request = HttpRequest("PUT", "/b/k", headers={"x-amz-meta-colour": "blue", "content-type": "t"}, body=stream)

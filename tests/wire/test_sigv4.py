@@ -96,6 +96,21 @@ def test_presigned__valid_until_it_expires(key: str) -> None:
     assert refused(request, protocol="rest-xml").code == "SignatureDoesNotMatch"
 
 
+@pytest.mark.parametrize("key", ["AKID", "ASIA"])
+@pytest.mark.parametrize("url", ["/bucket/a%20key%2B", "/bucket/k?versionId=a%2Fb&partNumber=3&other=1", "/bucket?uploads"])
+def test_presigned__the_older_kind(key: str, url: str) -> None:
+    signer = botocore.auth.HmacV1QueryAuth(credentials(key), expires=60)
+    headers = {"Content-Type": "text/x", "x-amz-acl": "private"}
+    request = signed(signer, "PUT", "http://localhost:4566" + url, b"", headers)
+    request.headers.pop("x-amz-acl")  # type: ignore[attr-defined]
+    verified = verify(request, protocol="rest-xml")
+    assert (verified.access_key_id, verified.payload, verified.presigned) == (key, "unsigned", True)
+    assert refused(request, now() + 62, "rest-xml").message == "Request has expired"
+    assert refused(request).code in ("InvalidSignatureException", "IncompleteSignatureException")
+    request.method = "DELETE"
+    assert refused(request, protocol="rest-xml").code == "SignatureDoesNotMatch"
+
+
 def test_presigned__query_services() -> None:
     signer = botocore.auth.SigV4QueryAuth(credentials(), "sts", "us-east-1", expires=60)
     request = signed(signer, "GET", "http://localhost:4566/?Action=GetCallerIdentity&Version=2011-06-15", b"")
@@ -195,6 +210,26 @@ def test_unsigned_payload__only_where_aws_allows_it() -> None:
     assert verify(make("s3"), protocol="rest-xml").payload == "unsigned"
     assert verify(make("kinesisvideo"), protocol="rest-json").payload == "unsigned"
     assert refused(make("dynamodb")).code == "InvalidSignatureException"
+
+
+@pytest.mark.parametrize("payload", [b"", None])
+def test_video__an_endless_body_may_be_signed_as_if_it_were_empty(payload: bytes | None) -> None:
+    request = signed(
+        botocore.auth.SigV4Auth(credentials(), "kinesisvideo", "us-east-1"), url="http://localhost:4566/putMedia", body=b""
+    )
+    request.body = payload
+    assert verify(request, protocol="rest-json").region == "us-east-1"
+    request.headers["x-amzn-stream-name"] = "unsigned, and no x-amz- header"  # type: ignore[index]
+    verify(request, protocol="rest-json")
+    request.raw_path = "/getMedia"
+    assert refused(request, protocol="rest-json").code == "InvalidSignatureException"
+
+
+def test_presigned__a_surplus_hash_header_changes_nothing() -> None:
+    signer = botocore.auth.S3SigV4QueryAuth(credentials(), "s3", "us-east-1", expires=60)
+    request = signed(signer, "PUT", "http://localhost:4566/bucket/key", b"")
+    request.headers["x-amz-content-sha256"] = "UNSIGNED-PAYLOAD"  # type: ignore[index]
+    assert verify(request, protocol="rest-xml").payload == "unsigned"
 
 
 def test_s3__the_body_must_be_the_signed_one() -> None:

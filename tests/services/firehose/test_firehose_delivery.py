@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import time
 from typing import Any
 
 import pytest
@@ -336,6 +337,46 @@ def test_lease__who_lost_it_changes_nothing(house: House) -> None:
     house.warehouse.load = slow  # type: ignore[assignment]
     assert house.step("first") == limits.LOOK_AGAIN_SECONDS
     house.step("second")
+    assert house.warehouse.rows == [b"a", b"b"]
+
+
+def test_lease__is_renewed_while_a_load_takes_long(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "LEASE_SECONDS", 0.15)
+    house.create(redshift_destination_configuration={**REDSHIFT, "ProcessingConfiguration": appending()})
+    house.put(b"a")
+    load, seconds = house.warehouse.load, []
+
+    def slow(*arguments: Any) -> Any:
+        begun = time.monotonic()
+        while time.monotonic() < begun + 0.5:
+            seconds.append(house.step("second"))
+        return load(*arguments)
+
+    house.warehouse.load = slow  # type: ignore[assignment]
+    assert house.step("first") is None
+    assert set(seconds) == {None}
+    assert len(house.warehouse.statements) == 1
+
+
+def test_finish__of_a_delivery_that_was_finished_already_changes_nothing(house: House) -> None:
+    """The same owner twice, as when a worker is started again while its old step still runs."""
+    house.create(redshift_destination_configuration={**REDSHIFT, "ProcessingConfiguration": appending()})
+    house.put(b"a")
+    load = house.warehouse.load
+
+    def twice(*arguments: Any) -> Any:
+        house.warehouse.load = load  # type: ignore[method-assign]
+        house.step("one")
+        house.warehouse.failure = LoadFailed("later")
+        house.put(b"b")
+        house.step("one")
+        house.warehouse.failure = None
+        return load(*arguments)
+
+    house.warehouse.load = twice  # type: ignore[assignment]
+    house.step("one")
+    house.clock.advance(60)
+    house.step("one")
     assert house.warehouse.rows == [b"a", b"b"]
 
 

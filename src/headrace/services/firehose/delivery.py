@@ -10,7 +10,10 @@ objects are written over, and the warehouse knows the manifest id and adds nothi
 transactions is marked `delivered` in the first of them, so a half-trimmed one is never delivered again.
 """
 
+import contextlib
 import logging
+import threading
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -31,6 +34,29 @@ class Fixed(NamedTuple):
     stream: state.DeliveryStream
     lease: leases.Lease
     delivery: state.Delivery
+
+
+@contextlib.contextmanager
+def _renewed(renew: Callable[[], None]) -> Iterator[None]:
+    """Renew a lease from time to time while a batch is carried: a slow COPY or function is no reason to begin anew elsewhere."""
+    over = threading.Event()
+
+    def run() -> None:
+        while not over.is_set():
+            try:
+                renew()
+            except Exception:
+                logger.warning("a lease could not be renewed", exc_info=True)
+            over.wait(limits.LEASE_SECONDS / 3)
+
+    first = threading.Timer(limits.LEASE_SECONDS / 3, run)
+    first.daemon = True
+    first.start()
+    try:
+        yield
+    finally:
+        over.set()
+        first.cancel()
 
 
 class Deliverer:
@@ -114,7 +140,11 @@ class Deliverer:
             """What was staged is what will be loaded, although a function might transform differently the next time."""
             self._update(ctx, fixed, msgspec.structs.replace(fixed.delivery, staged=True))
 
-        carry.carry(ctx, fixed.stream, fixed.delivery, staged)
+        with _renewed(lambda: self._renew(ctx)):
+            carry.carry(ctx, fixed.stream, fixed.delivery, staged)
+
+    def _renew(self, ctx: Context) -> None:
+        ctx.transact(lambda inner: leases.take(inner.tx, self._lease_name, self._owner, inner.clock.now(), limits.LEASE_SECONDS))
 
     def _finish(self, ctx: Context, fixed: Fixed) -> Fixed | None:
         """Step 3; what was fixed next."""
@@ -187,10 +217,11 @@ class Deliverer:
         ctx.transact(body)
 
     def _check(self, ctx: Context, fixed: Fixed) -> state.DeliveryStream:
-        """LeaseLost unless the delivery is still ours: the lease is held, and the delivery stream was not deleted."""
+        """LeaseLost unless the delivery is still ours: the lease is held, and nobody finished or deleted it."""
         leases.check(ctx.tx, self._lease_name, fixed.lease)
         stream = self._stream(ctx)
-        if stream is None:
+        stored = state.DELIVERIES.get(ctx.tx, self._id)
+        if stream is None or stored is None or stored.id != fixed.delivery.id:
             raise leases.LeaseLost(self._lease_name)
         return stream
 
