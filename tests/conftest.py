@@ -58,10 +58,13 @@ class HeadraceServer:
         self.process: subprocess.Popen[bytes] | None = None
         self.url = f"http://127.0.0.1:{self.port}"
 
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", "headrace.cli.main", "up", "--test-clock", *self.flags]
+
     def start(self) -> "HeadraceServer":
         self.log = (self.data.parent / f"{self.data.name}.log").open("ab")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "headrace.cli.main", "up", "--test-clock", *self.flags],
+            self.command(),
             env={
                 **os.environ,
                 "HEADRACE_DATA": str(self.data),

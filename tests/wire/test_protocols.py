@@ -329,6 +329,14 @@ class TestXml:
         )
         assert read.get("ContentEncoding") == kept
 
+    def test_a_presigned_url_may_hold_headers(self) -> None:
+        query = "x-amz-acl=private&x-amz-meta-colour=blue&X-Amz-Signature=00"
+        request = HttpRequest("PUT", "/b/k", query, {}, b"")
+        read = protocol("rest-xml").parse_request(
+            models.service("s3").operations["PutObject"], request, {"Bucket": "b", "Key": "k"}
+        )
+        assert (read["ACL"], read["Metadata"]) == ("private", {"colour": "blue"})
+
     def test_a_streamed_body_is_handed_through(self) -> None:
         stream = object()
         request = HttpRequest("PUT", "/b/k", headers={"x-amz-meta-colour": "blue", "content-type": "t"}, body=stream)

@@ -101,6 +101,15 @@ def test_shards__children_name_their_parents_and_the_parent_ends(ctx: Context) -
     assert SOURCE.read(ctx, ARN, SHARD, start, 10, 1000).ended
 
 
+def test_read__a_closed_shard_that_was_trimmed_ends(ctx: Context) -> None:
+    put(ctx, b"old")
+    ctx.clock.advance(25 * 3600)
+    ctx.transact(lambda inner: shards.split_shard(inner, stream_name="s", shard_to_split=SHARD, new_starting_hash_key="1000"))
+    workers.trim_expired_records(ctx)
+    batch = SOURCE.read(ctx, ARN, SHARD, SOURCE.start(ctx, ARN, SHARD, "TRIM_HORIZON"), 10, 1000)
+    assert (batch.records, batch.ended) == ([], True)
+
+
 def test_shards__of_a_missing_stream_is_a_lookup_error(ctx: Context) -> None:
     with pytest.raises(LookupError):
         SOURCE.shards(ctx, ARN + "x")

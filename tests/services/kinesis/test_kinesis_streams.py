@@ -163,3 +163,16 @@ def test_stream_arn__of_another_account_is_not_found(kinesis: Any) -> None:
     arn = "arn:aws:kinesis:us-east-1:999999999999:stream/s"
     assert error_of(kinesis.describe_stream, StreamARN=arn)[0] == "ResourceNotFoundException"
     assert error_of(kinesis.describe_stream)[0] == "InvalidArgumentException"
+
+
+def test_settings__mode_record_size_and_limits(kinesis: Any, account: str) -> None:
+    kinesis.create_stream(StreamName="s", ShardCount=3)
+    arn = f"arn:aws:kinesis:us-east-1:{account}:stream/s"
+    assert kinesis.describe_limits()["OnDemandStreamCount"] == 0
+    kinesis.update_stream_mode(StreamARN=arn, StreamModeDetails={"StreamMode": "ON_DEMAND"})
+    kinesis.update_max_record_size(StreamARN=arn, MaxRecordSizeInKiB=2048)
+    summary = kinesis.describe_stream_summary(StreamName="s")["StreamDescriptionSummary"]
+    assert (summary["StreamModeDetails"], summary["MaxRecordSizeInKiB"]) == ({"StreamMode": "ON_DEMAND"}, 2048)
+    kinesis.put_record(StreamName="s", Data=b"x" * 2_000_000, PartitionKey="k")
+    found = kinesis.describe_limits()
+    assert (found["OpenShardCount"], found["OnDemandStreamCount"]) == (3, 1)

@@ -201,7 +201,7 @@ def read(tx: ReadTransaction, shard_log: bytes, after: int, limit: int, size_max
 
 
 def behind_ms(tx: ReadTransaction, shard_log: bytes, after: int, now_ms: int) -> int:
-    """The age of the oldest record behind a place; 0 when there is none."""
+    """The age of the oldest record behind a place; 0 only when there is none."""
     if after >= log.last(tx, shard_log):
         return 0
     found = read(tx, shard_log, after, 1, 1)

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from headrace.consumer import Outcome, Subscription
+from headrace.consumer import NotNow, Outcome, Subscription
 from headrace.kit import arn as arns
 from headrace.operation import Context
 from headrace.ports import SourceRecord
@@ -72,7 +72,7 @@ class Deliveries:
         """Filter, invoke, judge."""
         read = ctx.snapshot(lambda inner: _target(inner, subscription.id))
         if read is None:
-            return Outcome()
+            raise NotNow
         mapping, target = read
         wanted = [record for record in records if _passes(mapping, record)]
         if not wanted:
@@ -157,9 +157,9 @@ def _invoke(
             outcome = RUNTIME.run(ctx, target, arn, payload, request_id=ctx.ids.uuid())
             break
         except TooManyRequestsException:
-            # No attempt of the function was made, so none is counted, unless this goes on for long.
+            # No attempt of the function was made, so none is counted.
             if wait + 1 == THROTTLE_WAITS_MAX:
-                raise
+                raise NotNow from None
             time.sleep(THROTTLE_WAIT_SECONDS)
     if outcome.error is not None:
         return Outcome(rules.error_of(outcome.payload))

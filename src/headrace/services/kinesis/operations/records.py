@@ -159,11 +159,12 @@ def get_records(ctx: Context, *, shard_iterator: str, limit: int | None = None, 
         limits.GET_RECORDS_SIZE_MAX_BYTES,
     )
     after = found[-1].last_place if found else place.after
+    behind_ms = state.behind_ms(ctx.tx, shard_log, after, now_ms)
     answer: dict[str, Any] = {
         "Records": [shapes.record(one, shard.base) for one in found],
-        "MillisBehindLatest": state.behind_ms(ctx.tx, shard_log, after, now_ms),
+        "MillisBehindLatest": behind_ms,
     }
-    if shard.closed_at is not None and after >= log.last(ctx.tx, shard_log):
+    if shard.closed_at is not None and behind_ms == 0:
         children = [one for one in state.shards(ctx.tx, stream) if shard.number in (one.parent, one.adjacent_parent)]
         answer["ChildShards"] = [shapes.child(one) for one in children]
     else:
