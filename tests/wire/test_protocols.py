@@ -38,7 +38,7 @@ class ResourceNotFoundException(AwsError):
 
 
 class QueueDoesNotExist(AwsError):
-    pass
+    query_code = "AWS.SimpleQueueService.NonExistentQueue"
 
 
 class NoSuchKey(AwsError):
