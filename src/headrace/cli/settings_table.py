@@ -10,8 +10,8 @@ def table() -> str:
     """The whole page."""
     rows = [
         "# Settings\n",
-        "Each setting is a flag of `headrace up` and an environment variable. A flag wins over the variable, the variable over the",
-        "default. This page is made by `python -m headrace.cli.settings_table`.\n",
+        "Each setting is a flag of `headrace up` and an environment variable. A flag wins over the variable, the variable",
+        "over the default. This page is made by `python -m headrace.cli.settings_table`.\n",
         "| flag | variable | default | meaning |",
         "|---|---|---|---|",
     ]
