@@ -135,7 +135,7 @@ def _fits(condition: Any, value: Any) -> bool:
     if isinstance(condition, dict):
         ((kind, wanted),) = condition.items()
         if kind == "exists":
-            return (value is not _ABSENT) == wanted
+            return (value is not _ABSENT) == bool(wanted)
         return value is not _ABSENT and _fits_kind(kind, wanted, value)
     if _is_number(condition) or _is_number(value):
         return _is_number(condition) and _is_number(value) and bool(condition == value)
