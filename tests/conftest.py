@@ -58,10 +58,13 @@ class HeadraceServer:
         self.process: subprocess.Popen[bytes] | None = None
         self.url = f"http://127.0.0.1:{self.port}"
 
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", "headrace.cli.main", "up", "--test-clock", *self.flags]
+
     def start(self) -> "HeadraceServer":
         self.log = (self.data.parent / f"{self.data.name}.log").open("ab")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "headrace.cli.main", "up", "--test-clock", *self.flags],
+            self.command(),
             env={
                 **os.environ,
                 "HEADRACE_DATA": str(self.data),
@@ -81,6 +84,7 @@ class HeadraceServer:
                 return self
             except OSError:
                 if self.process.poll() is not None or time.monotonic() > deadline:
+                    self.kill()
                     raise AssertionError(f"the server did not start:\n{self.log_text()}") from None
                 time.sleep(0.01)
 
@@ -92,6 +96,7 @@ class HeadraceServer:
         assert self.process is not None
         self.process.kill()
         self.process.wait()
+        self.log.close()
 
     def stop(self) -> int:
         """SIGTERM; the exit status."""

@@ -23,8 +23,8 @@ import (
 )
 
 type target struct {
-	address, key, secret, region, service, action, contentType string
-	body                                                      func(worker, number int) string
+	address, key, secret, region, service, action, contentType, path string
+	body                                                             func(worker, number int) string
 }
 
 func mac(key []byte, text string) []byte {
@@ -43,9 +43,6 @@ func (t *target) signingKey(day string) []byte {
 }
 
 func (t *target) request(key []byte, day, stamp string, worker, number int) []byte {
-	if t.action == "" {
-		return []byte("GET /_headrace/health HTTP/1.1\r\nHost: " + t.address + "\r\n\r\n")
-	}
 	body := t.body(worker, number)
 	canonical := "POST\n/\n\ncontent-type:" + t.contentType + "\nhost:" + t.address + "\nx-amz-date:" + stamp +
 		"\nx-amz-target:" + t.action + "\n\ncontent-type;host;x-amz-date;x-amz-target\n" + digest(body)
@@ -53,7 +50,7 @@ func (t *target) request(key []byte, day, stamp string, worker, number int) []by
 	signature := hex.EncodeToString(mac(key, "AWS4-HMAC-SHA256\n"+stamp+"\n"+scope+"\n"+digest(canonical)))
 	var b strings.Builder
 	b.Grow(len(body) + 600)
-	b.WriteString("POST / HTTP/1.1\r\nHost: " + t.address + "\r\nContent-Type: " + t.contentType + "\r\nX-Amz-Date: " + stamp +
+	b.WriteString("POST " + t.path + " HTTP/1.1\r\nHost: " + t.address + "\r\nContent-Type: " + t.contentType + "\r\nX-Amz-Date: " + stamp +
 		"\r\nX-Amz-Target: " + t.action + "\r\nAuthorization: AWS4-HMAC-SHA256 Credential=" + t.key + "/" + scope +
 		", SignedHeaders=content-type;host;x-amz-date;x-amz-target, Signature=" + signature +
 		"\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + body)
@@ -189,12 +186,16 @@ func main() {
 	flag.Parse()
 	value := strings.Repeat("x", *size)
 	record := strings.Repeat("eHh4", (*size+2)/3)
+	t.path = "/"
 	switch *mode {
-	case "noop":
-	case "put-item":
+	case "noop", "put-item":
 		t.service, t.action, t.contentType = "dynamodb", "DynamoDB_20120810.PutItem", "application/x-amz-json-1.0"
 		t.body = func(w, n int) string {
 			return fmt.Sprintf(`{"TableName":"%s","Item":{"id":{"S":"%d-%d"},"n":{"N":"%d"},"value":{"S":"%s"}}}`, *name, w, n%*keys, n, value)
+		}
+		if *mode == "noop" {
+			// The same request, signed and with its body, to a path that reads it and does nothing.
+			t.path = "/_headrace/noop"
 		}
 	case "get-item":
 		t.service, t.action, t.contentType = "dynamodb", "DynamoDB_20120810.GetItem", "application/x-amz-json-1.0"

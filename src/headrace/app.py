@@ -40,7 +40,7 @@ from headrace.workers import Runner
 log = logging.getLogger(__name__)
 
 SERVICES = (
-    "dynamodb", "kinesis", "firehose", "lambda_", "redshift", "ses", "s3", "sqs", "sns", "iam", "sts", "logs",
+    "dynamodb", "kinesis", "firehose", "lambda_", "redshift", "ses", "s3", "sqs", "sns", "iam", "logs",
     "cloudwatch", "cloudformation",
 )  # fmt: skip
 

@@ -7,6 +7,7 @@ and a checkpoint is only written under the lease. A batch is handled at least on
 Layout: ("consumer", subscription, shard) → `Checkpoint`.
 """
 
+import hashlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,7 @@ LEASE_SECONDS = 30.0
 LOOK_FOR_SHARDS_SECONDS = 1.0
 RETRY_WAIT_MIN_SECONDS = 0.1
 RETRY_WAIT_MAX_SECONDS = 60.0
+NOT_NOW_WAIT_SECONDS = 0.05
 READ_SIZE_MAX_BYTES = 6 << 20
 PARALLEL_THREADS_MAX = 64
 
@@ -38,7 +40,8 @@ class Subscription:
 
     `attempts_max` and `age_max_seconds` are None for "until it works". With `bisect` a batch that fails is halved before it is
     tried again. `window_seconds`: wait so long for a batch to fill. `parallel`: hand over so many parts of a shard at once,
-    each partition key always in the same part.
+    each partition key always in the same part. With `fixed_batches` the extent of a batch is kept before it is handled, so that
+    it is handled again with the same records after a crash, however many more have come: its `batch_id` is the same, too.
     """
 
     id: str
@@ -53,6 +56,7 @@ class Subscription:
     attempts_max: int | None = None
     age_max_seconds: float | None = None
     bisect: bool = False
+    fixed_batches: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +67,15 @@ class Outcome:
     failed_from: str | None = None
 
 
+class NotNow(Exception):
+    """Raised by a handler that can't take records at this moment: nothing is counted, and they are offered again soon."""
+
+
 class Handler(Protocol):
     """What a subscription does with its records."""
 
     def handle(self, ctx: Context, subscription: Subscription, shard_id: str, records: Sequence[SourceRecord]) -> Outcome:
-        """Handle the records in order. An exception counts as a failure of the whole batch."""
+        """Handle the records in order. An exception counts as a failure of the whole batch; NotNow as nothing."""
 
     def give_up(
         self, ctx: Context, subscription: Subscription, shard_id: str, records: Sequence[SourceRecord], reason: str, attempts: int
@@ -110,6 +118,7 @@ class Consumer:
         self._handler = handler
         self._topics = topics
         self._readers: dict[str, _Reader] = {}
+        self._owner = ""
         self._pool = ThreadPoolExecutor(PARALLEL_THREADS_MAX, thread_name_prefix=name)
 
     def worker(self, runner: Runner) -> Worker:
@@ -122,6 +131,8 @@ class Consumer:
         return Worker(f"{self._name}", step, self._topics)
 
     def _look(self, ctx: Context, runner: Runner) -> None:
+        # One owner for all readers: a subscription that was changed goes on at once, under the lease that is held already.
+        self._owner = self._owner or ctx.ids.uuid()
         wanted: dict[str, tuple[Subscription, str, RecordSource]] = {}
         for subscription in self._subscriptions(ctx):
             source = ctx.ports.sources[subscription.source_arn.split(":", 3)[2]]
@@ -134,7 +145,9 @@ class Consumer:
             runner.remove(name)
         for name, (subscription, shard_id, source) in wanted.items():
             if name not in self._readers:
-                reader = self._readers[name] = _Reader(name, subscription, shard_id, source, self._handler, self._pool)
+                reader = self._readers[name] = _Reader(
+                    name, subscription, shard_id, source, self._handler, self._pool, self._owner
+                )
                 scope = ctx.at(subscription.account, subscription.region)
                 runner.add(Worker(name, reader.step, (source.topic(scope, subscription.source_arn, shard_id),)))
 
@@ -160,6 +173,12 @@ class Consumer:
         ]
 
 
+def batch_id(subscription: Subscription, shard_id: str, records: Sequence[SourceRecord]) -> str:
+    """24 hexadecimal digits that are the same whenever the same records are handled for the same subscription."""
+    extent = (subscription.id, shard_id, records[0].sequence_number, records[-1].sequence_number, str(len(records)))
+    return hashlib.sha256("\n".join(extent).encode()).hexdigest()[:24]
+
+
 def forget(ctx: Context, subscription_id: str) -> None:
     """Remove a subscription's checkpoints, in the running transaction."""
     CHECKPOINTS.delete_all(ctx.tx, subscription_id)
@@ -176,6 +195,7 @@ class _Reader:
         source: RecordSource,
         handler: Handler,
         pool: ThreadPoolExecutor,
+        owner: str,
     ) -> None:
         self.subscription = subscription
         self._name = name
@@ -183,7 +203,7 @@ class _Reader:
         self._source = source
         self._handler = handler
         self._pool = pool
-        self._owner = ""
+        self._owner = owner
         self._lease: leases.Lease | None = None
         self._checkpoint: Checkpoint | None = None
         self._filling_since: float | None = None
@@ -207,9 +227,10 @@ class _Reader:
             return wait
         wanted = self.subscription
         limit = checkpoint.sizes[0] if checkpoint.sizes else wanted.batch_size_max
+        position = checkpoint.position
         batch = ctx.snapshot(
             lambda inner: self._source.read(
-                inner, wanted.source_arn, self._shard_id, checkpoint.position, limit, wanted.batch_size_max_bytes
+                inner, wanted.source_arn, self._shard_id, position, limit, wanted.batch_size_max_bytes
             )
         )
         records = batch.records
@@ -228,7 +249,13 @@ class _Reader:
             self._handler.give_up(ctx, wanted, self._shard_id, expired, "RecordAgeExceeded", checkpoint.attempts)
             self._advance(ctx, checkpoint, len(expired), expired[-1].sequence_number, records, batch.position)
             return 0.0
-        outcome = self._handle(ctx, records)
+        if wanted.fixed_batches and not checkpoint.sizes:
+            checkpoint = Checkpoint(checkpoint.position, attempts=checkpoint.attempts, sizes=[len(records)])
+            self._save(ctx, checkpoint)
+        try:
+            outcome = self._handle(ctx, records)
+        except NotNow:
+            return NOT_NOW_WAIT_SECONDS
         if outcome.error is None:
             self._advance(ctx, checkpoint, len(records), records[-1].sequence_number, records, batch.position)
             return 0.0
@@ -239,7 +266,6 @@ class _Reader:
         now = ctx.clock.now()
         if self._lease is not None and self._checkpoint is not None and self._lease.until - now > LEASE_SECONDS / 2:
             return self._checkpoint
-        self._owner = self._owner or ctx.ids.uuid()
 
         def body(inner: Context) -> tuple[leases.Lease | None, Checkpoint | None]:
             lease = leases.take(inner.tx, self._name, self._owner, inner.clock.now(), LEASE_SECONDS)
@@ -261,6 +287,8 @@ class _Reader:
             return
 
         def body(inner: Context) -> None:
+            if self._retired:
+                raise leases.LeaseLost(self._name)
             leases.check(inner.tx, self._name, lease)
             CHECKPOINTS.put(inner.tx, checkpoint, self.subscription.id, self._shard_id)
 
@@ -305,6 +333,8 @@ class _Reader:
     def _handle_part(self, ctx: Context, records: Sequence[SourceRecord]) -> Outcome:
         try:
             return self._handler.handle(ctx, self.subscription, self._shard_id, records)
+        except NotNow:
+            raise
         except Exception as error:
             log.warning("%s: a batch failed: %s", self._name, error, exc_info=log.isEnabledFor(logging.DEBUG))
             return Outcome(f"{type(error).__name__}: {error}")
@@ -329,14 +359,15 @@ class _Reader:
         left = records[done:]
         position = records[done - 1].sequence_number if done else checkpoint.position
         attempts = 1 if done else checkpoint.attempts + 1
-        if wanted.attempts_max is not None and attempts > wanted.attempts_max:
+        rest = checkpoint.sizes[1:]
+        if wanted.bisect and len(left) > 1:
+            # As on AWS, halving a batch does not count as an attempt.
+            half = len(left) // 2
+            sizes, attempts = [half, len(left) - half, *rest], 0
+        elif wanted.attempts_max is not None and attempts > wanted.attempts_max:
             self._handler.give_up(ctx, wanted, self._shard_id, left, "RetryAttemptsExhausted", attempts)
             self._advance(ctx, checkpoint, len(records), records[-1].sequence_number, records, after)
             return 0.0
-        rest = checkpoint.sizes[1:]
-        if wanted.bisect and len(left) > 1:
-            half = len(left) // 2
-            sizes, attempts = [half, len(left) - half, *rest], 0
         else:
             sizes = [len(left), *rest]
         self._save(ctx, Checkpoint(position, attempts=attempts, sizes=sizes, error=(outcome.error or "")[:1000]))

@@ -30,12 +30,13 @@ class Context:
 
     __slots__ = (
         "_tx", "account", "blobs", "clock", "ids", "ports", "principal", "region", "request_id", "service", "settings",
-        "store",
+        "store", "trace_id",
     )  # fmt: skip
 
     def __init__(
         self, *, account: str, region: str, service: str, request_id: str, principal: Principal, store: Store,
         blobs: Blobs, clock: Clock, ids: Ids, settings: Settings, ports: Ports, tx: Any = None,
+        trace_id: str = "",
     ) -> None:  # fmt: skip
         self.account = account
         self.region = region
@@ -48,6 +49,8 @@ class Context:
         self.ids = ids
         self.settings = settings
         self.ports = ports
+        # AWS's X-Amzn-Trace-Id of the request: inside a function, SDKs send on the one of the invocation.
+        self.trace_id = trace_id
         self._tx = tx
 
     @property
@@ -85,20 +88,22 @@ class Context:
     def _copy(
         self, *, tx: Any, account: str | None = None, region: str | None = None, principal: Principal | None = None
     ) -> "Context":
-        return Context(
-            account=self.account if account is None else account,
-            region=self.region if region is None else region,
-            service=self.service,
-            request_id=self.request_id,
-            principal=self.principal if principal is None else principal,
-            store=self.store,
-            blobs=self.blobs,
-            clock=self.clock,
-            ids=self.ids,
-            settings=self.settings,
-            ports=self.ports,
-            tx=tx,
-        )
+        # Made for every transaction of the hot path, hence by hand.
+        new = Context.__new__(Context)
+        new.account = self.account if account is None else account
+        new.region = self.region if region is None else region
+        new.service = self.service
+        new.request_id = self.request_id
+        new.principal = self.principal if principal is None else principal
+        new.store = self.store
+        new.blobs = self.blobs
+        new.clock = self.clock
+        new.ids = self.ids
+        new.settings = self.settings
+        new.ports = self.ports
+        new.trace_id = self.trace_id
+        new._tx = tx
+        return new
 
 
 @dataclass(frozen=True, slots=True)

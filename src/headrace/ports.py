@@ -38,6 +38,7 @@ class Scope(Protocol):
     account: str
     region: str
     request_id: str
+    trace_id: str
     principal: Principal
     store: Store
     blobs: Blobs

@@ -10,7 +10,7 @@ import botocore.serialize
 import pytest
 from botocore.awsrequest import HeadersDict, prepare_request_dict
 from botocore.eventstream import EventStream
-from wire_sampler import Sampler, botocore_model, for_botocore, from_botocore, lower_headers, without_empty
+from tests.wire.sampler import Sampler, botocore_model, for_botocore, from_botocore, lower_headers, without_empty
 
 from headrace.kit.errors import AwsError
 from headrace.wire import models
@@ -169,6 +169,9 @@ def test_errors__every_error_shape_arrives_with_its_code_and_members(name: str, 
             continue
         found = codes.get(code)
         # Two shapes may share a code, as DashboardNotFoundError and ResourceNotFoundException do.
+        if name == "sqs":  # its model keeps no codes of the time when it spoke query: `__type` has the shape's name
+            code = parsed["Error"]["QueryErrorCode"]
+            found = codes.get(code)
         if found is None or code != shape.error_code or message != "What is wrong":
             failures.append((shape.name, code, message))
             continue

@@ -6,6 +6,7 @@ from typing import Any
 from headrace.gateway.body import WholeBody
 from headrace.kit.errors import UnknownOperationException
 from headrace.operation import Context, Service
+from headrace.wire.coerce import coerce
 from headrace.wire.validate import validate
 
 
@@ -21,7 +22,7 @@ class LocalApi:
         bound = found.bound(service).get(operation) if found is not None else None
         if bound is None:
             raise UnknownOperationException(f"Headrace does not support {service} {operation}.")
-        values = {name: value for name, value in parameters.items() if value is not None}
+        values = coerce(bound.model, parameters)
         validate(bound.model, values)
         body = bound.model.streaming_input
         if body is not None and isinstance(values.get(body), bytes):

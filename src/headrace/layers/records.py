@@ -34,6 +34,10 @@ class Records(Generic[T]):
         """Write the row at the key."""
         tx.set(self._prefix + tuples.pack(key), self._encode(row))
 
+    def decode(self, raw: bytes) -> T:
+        """The row in a value of the store, for who walks the keys himself."""
+        return self._decode(raw)
+
     def delete(self, tx: Transaction, *key: Item) -> None:
         """Remove the row, if it is there."""
         tx.clear(self._prefix + tuples.pack(key))

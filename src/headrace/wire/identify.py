@@ -97,6 +97,9 @@ def _by_action(action: str, version: str, signing_name: str) -> Target:
 def _by_path(request: HttpRequest, signing_name: str) -> Target:
     query = dict(parse_qsl(request.query_string, keep_blank_values=True)) if request.query_string else {}
     name = _rest_service(signing_name, request.raw_path)
+    if name == "s3" and signing_name in _other_services():
+        text = "Unable to determine the operation: X-Amz-Target (or, in the query protocol, Action) is absent"
+        raise Unidentified("UnknownOperationException", text, 404, _other_services()[signing_name], "json")
     path = request.raw_path
     if name == "s3":
         bucket = bucket_of_host(request.headers.get("host", ""))
@@ -164,10 +167,21 @@ def _query_services() -> Mapping[str, str]:
     """Query services by their version, which no two share, and by their signing name."""
     found = {}
     for name, meta in models.index().items():
-        if "query" in meta.get("protocols", ()) or "awsQueryCompatible" in meta:
+        # SQS was spoken in query as well once, but its model no longer says how.
+        if "query" in meta.get("protocols", ()):
             found[meta["apiVersion"]] = name
             found[meta.get("signingName") or meta["endpointPrefix"]] = name
     return found
+
+
+@cache
+def _other_services() -> Mapping[str, str]:
+    """The services that are not REST, by their signing name."""
+    found = {}
+    for name, meta in models.index().items():
+        if not meta.get("protocols", ["rest"])[0].startswith("rest"):
+            found[meta.get("signingName") or meta["endpointPrefix"]] = name
+    return {signing_name: name for signing_name, name in found.items() if signing_name != "ses"}
 
 
 _S3_HOST = re.compile(

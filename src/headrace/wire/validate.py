@@ -12,6 +12,7 @@ from typing import Any
 from headrace.kit.errors import AwsError, ValidationException
 from headrace.wire.models import OperationModel, Shape
 from headrace.wire.patterns import compile_pattern
+from headrace.wire.protocols.json import RAW_SHAPES
 
 # A pattern is not tried on more text than this: some of AWS's patterns take quadratic time.
 PATTERN_CHARACTERS_MAX = 8192
@@ -84,16 +85,19 @@ def validate(operation: OperationModel, parameters: Mapping[str, Any]) -> None:
 def _operation_predicate(operation: OperationModel) -> _Predicate | None:
     if operation.input is None:
         return None
-    return _Compiler(required_only=operation.service.name in _REQUIRED_ONLY).predicate(operation.input)
+    name = operation.service.name
+    compiler = _Compiler(required_only=name in _REQUIRED_ONLY, unchecked=RAW_SHAPES.get(name, frozenset()))
+    return compiler.predicate(operation.input)
 
 
 class _Compiler:
     """Makes predicates; a shape in which nothing can be wrong has none."""
 
-    def __init__(self, *, required_only: bool) -> None:
+    def __init__(self, *, required_only: bool, unchecked: frozenset[str]) -> None:
         self._required_only = required_only
+        # Values that their service looks through anyway, by narrower rules than the model's.
+        self._unchecked = unchecked
         self._made: dict[str, _Predicate | None] = {}
-        self._constrained: dict[str, bool] = {}
 
     def predicate(self, shape: Shape) -> _Predicate | None:
         if shape.name in self._made:
@@ -113,7 +117,7 @@ class _Compiler:
         return made[0]
 
     def _is_constrained(self, shape: Shape, seen: set[str]) -> bool:
-        if shape.name in seen:
+        if shape.name in seen or shape.name in self._unchecked:
             return False
         seen.add(shape.name)
         if shape.type == "structure":

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)  # not frozen: that would triple the cost of making one, and one is made for each request
 class Verified:
     """Who signed, and what the signature covers."""
 

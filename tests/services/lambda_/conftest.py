@@ -1,10 +1,13 @@
-"""An engine of its own for these tests, without a server."""
+"""Fixtures of these tests: an engine of its own, and a caller through boto3."""
 
 import http.server
+import importlib.util
+import io
 import json
 import textwrap
 import threading
 import uuid
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,3 +106,54 @@ def open_workbench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callabl
 def bench(open_workbench: Callable[..., Workbench]) -> Workbench:
     """The workbench with what this host permits."""
     return open_workbench()
+
+
+def zip_of(files: dict[str, str | bytes]) -> bytes:
+    """A zip file in memory."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as package:
+        for name, text in files.items():
+            package.writestr(name, textwrap.dedent(text) if isinstance(text, str) else text)
+    return data.getvalue()
+
+
+@dataclass
+class Caller:
+    """A Lambda client with short cuts."""
+
+    client: Any
+    role: str
+
+    def make(self, body: str, name: str | None = None, **changes: Any) -> str:
+        """Create a function whose module app is the text; its name."""
+        name = name or f"f-{uuid.uuid4().hex[:12]}"
+        values = {"FunctionName": name, "Runtime": "python3.11", "Handler": "app.handler", "Role": self.role}
+        self.client.create_function(**{**values, "Code": {"ZipFile": zip_of({"app.py": body})}, **changes})
+        return name
+
+    def call(self, name: str, event: Any = None, **arguments: Any) -> Any:
+        """Invoke and give back the decoded payload."""
+        answer = self.client.invoke(FunctionName=name, Payload=json.dumps(event).encode(), **arguments)
+        return json.loads(answer["Payload"].read())
+
+
+@pytest.fixture
+def caller(client: Callable[..., Any], account: str) -> Caller:
+    """A Lambda client in this test's own account, and a role for functions, when there is an IAM."""
+    role = f"arn:aws:iam::{account}:role/functions"
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+    }
+    if importlib.util.find_spec("headrace.services.iam.service"):
+        iam = client("iam")
+        iam.create_role(RoleName="functions", AssumeRolePolicyDocument=json.dumps(trust))
+        everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+        iam.put_role_policy(RoleName="functions", PolicyName="all", PolicyDocument=json.dumps(everything))
+    return Caller(client("lambda"), role)
+
+
+@pytest.fixture
+def zipped() -> Callable[[dict[str, str | bytes]], bytes]:
+    """Makes zip files."""
+    return zip_of

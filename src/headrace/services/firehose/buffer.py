@@ -40,11 +40,13 @@ def append(tx: Transaction, target: state.Target, data: bytes, now_ms: int, sour
         gauge = Gauge(last - len(entries), 1, len(data), now_ms)
         state.PENDING.put(tx, target.owner, target.stream.id)
         tx.announce(state.PENDING_TOPIC)
+        tx.announce(target.topic)
     else:
         after, records, size_bytes, oldest_ms = _GAUGE.unpack(raw)
         gauge = Gauge(after, records + 1, size_bytes + len(data), oldest_ms)
     if gauge.size_bytes >= target.size_max_bytes or last - gauge.after >= limits.BATCH_ENTRIES_MAX:
         close(tx, target.stream, gauge, last)
+        tx.announce(target.topic)
         _mark_full(tx, target)
     else:
         tx.set(target.gauge, _GAUGE.pack(*gauge))

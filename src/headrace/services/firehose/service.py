@@ -1,5 +1,31 @@
 """The door of Firehose, and what it offers to other services."""
 
-from headrace.operation import Service
+from collections.abc import Mapping
 
-SERVICE = Service(models=("firehose",), operations="headrace.services.firehose.operations")
+from headrace.kit import arn as arns
+from headrace.operation import Service
+from headrace.ports import Scope
+from headrace.services.firehose import buffer, state, workers
+
+
+class DeliveryStreamSink:
+    """Puts messages into the buffer of delivery streams, by ARN."""
+
+    def send(self, scope: Scope, arn: str, body: bytes, *, attributes: Mapping[str, str] | None = None) -> None:
+        """Put the message as a record; with the running transaction, when there is one."""
+        where = arns.parse(arn)
+        name = where.resource.removeprefix("deliverystream/")
+
+        def put(inner: Scope) -> None:
+            target = state.target(inner.tx, where.account, where.region, name)
+            buffer.append(inner.tx, target, body, inner.clock.now_ms())
+
+        scope.transact(put)
+
+
+SERVICE = Service(
+    models=("firehose",),
+    operations="headrace.services.firehose.operations",
+    offers={"sinks.firehose": DeliveryStreamSink()},
+    on_start=workers.start,
+)

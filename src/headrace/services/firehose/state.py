@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 import msgspec
 
 from headrace.kit import arn as arns
-from headrace.layers import log
 from headrace.layers.records import Records
 from headrace.services.firehose import errors
 from headrace.services.firehose.destinations import Destination
@@ -99,6 +98,11 @@ def log_of(stream_id: str) -> bytes:
     return tuples.pack(("firehose", "log", stream_id))
 
 
+def topic_of(stream_id: str) -> bytes:
+    """The topic that is announced when a batch is opened or closed: not at each record, for most of them change nothing."""
+    return b"firehose:batch:" + stream_id.encode()
+
+
 def gauge_of(stream_id: str) -> bytes:
     """The key of a delivery stream's gauge."""
     return tuples.pack(("firehose", "gauge", stream_id))
@@ -120,6 +124,7 @@ class Target(NamedTuple):
     stream: DeliveryStream
     log: bytes
     gauge: bytes
+    topic: bytes
     size_max_bytes: int
     owner: Pending
 
@@ -142,7 +147,7 @@ def target(tx: ReadTransaction, account: str, region: str, name: str) -> Target:
         raise errors.stream_not_found(name, account)
     stream = find(tx, account, region, name)
     made = Target(
-        raw, STREAMS.key(account, region, name), stream, log_of(stream.id), gauge_of(stream.id),
+        raw, STREAMS.key(account, region, name), stream, log_of(stream.id), gauge_of(stream.id), topic_of(stream.id),
         stream.destination.size_max_bytes, Pending(account, region, name),
     )  # fmt: skip
     if len(_targets) >= _TARGETS_CACHED_MAX:
@@ -162,4 +167,4 @@ def remove(tx: Transaction, account: str, region: str, stream: DeliveryStream) -
     DOOMED.put(tx, True, stream.id)
     tx.announce(DOOMED_TOPIC)
     tx.announce(SOURCES_TOPIC)
-    tx.announce(log.topic(log_of(stream.id)))
+    tx.announce(topic_of(stream.id))

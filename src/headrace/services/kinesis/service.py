@@ -51,11 +51,12 @@ class StreamSource:
             found = state.read(inner.tx, shard_log, after, limit, size_max_bytes)
             records = [_source_record(inner, one, shard, arn) for one in found]
             after = found[-1].last_place if found else after
+            behind_ms = state.behind_ms(inner.tx, shard_log, after, inner.clock.now_ms())
             return SourceBatch(
                 records,
                 rules.sequence_number(shard.base, after, found[-1].entry.arrived_ms) if found else position,
-                shard.closed_at is not None and after >= log.last(inner.tx, shard_log),
-                state.behind_ms(inner.tx, shard_log, after, inner.clock.now_ms()),
+                shard.closed_at is not None and behind_ms == 0,
+                behind_ms,
             )
 
         return scope.snapshot(body)

@@ -1,6 +1,6 @@
 """What Kinesis Data Streams keeps.
 
-    ("kinesis", "stream", account, region, name)  → Stream: settings; `version` grows with every change of its shards
+    ("kinesis", "stream", account, region, name)  → Stream: settings; `stamp` is a new one with every change of its shards
     ("kinesis", "shard", stream id, number)       → Shard: hash range, parents, when it was opened and closed
     ("kinesis", "log", stream id, number)         the shard's records: a log of pieces (layers.log, layers.pieces)
     ("kinesis", "doomed", stream id)              → Doomed: the shards of a deleted stream, until a worker removed their logs
@@ -31,7 +31,7 @@ class Stream(msgspec.Struct, omit_defaults=True):
     mode: str
     created_at: float
     shards_made: int
-    version: int = 1
+    stamp: str = ""
     retention_hours: int = limits.RETENTION_DEFAULT_HOURS
     record_size_max_kib: int = limits.RECORD_SIZE_DEFAULT_KIB
 
@@ -130,10 +130,8 @@ def close_shard(tx: Transaction, stream: Stream, closing: Shard, now: float) -> 
     tx.announce(log.topic(shard_log))
 
 
-def save(tx: Transaction, account: str, region: str, stream: Stream, *, shards_changed: bool = False) -> None:
+def save(tx: Transaction, account: str, region: str, stream: Stream) -> None:
     """Write a stream's row."""
-    if shards_changed:
-        stream.version += 1
     STREAMS.put(tx, stream, account, region, stream.name)
 
 
@@ -162,7 +160,7 @@ def route(tx: ReadTransaction, account: str, region: str, name: str) -> Route:
     """Where the records of a stream go; ResourceNotFoundException.
 
     Kept from call to call, and good as long as the stream's row is byte for byte the one it was made from: the row changes
-    with every change of the shards, and its id with every new stream. So one read of the store replaces a scan.
+    with every change of the shards (its stamp is random), and its id with every new stream. So one read replaces a scan.
     """
     cached = _routes.get((account, region, name))
     raw = tx.get(STREAMS.key(account, region, name) if cached is None else cached.key)
@@ -203,7 +201,7 @@ def read(tx: ReadTransaction, shard_log: bytes, after: int, limit: int, size_max
 
 
 def behind_ms(tx: ReadTransaction, shard_log: bytes, after: int, now_ms: int) -> int:
-    """The age of the oldest record behind a place; 0 when there is none."""
+    """The age of the oldest record behind a place; 0 only when there is none."""
     if after >= log.last(tx, shard_log):
         return 0
     found = read(tx, shard_log, after, 1, 1)

@@ -34,7 +34,8 @@ def _trim_stream(ctx: Context, account: str, region: str, name: str) -> None:
         if shard.closed_at is not None and shard.closed_at < horizon and log.first(inner.tx, shard_log) is None:
             log.drop(inner.tx, shard_log)
             state.SHARDS.delete(inner.tx, stream.id, number)
-            state.save(inner.tx, account, region, stream, shards_changed=True)
+            stream.stamp = inner.ids.hex(16)
+            state.save(inner.tx, account, region, stream)
         return trimmed == limits.TRIM_ENTRIES_PER_STEP
 
     for number in ctx.snapshot(shards):

@@ -1,5 +1,61 @@
 """The door of Lambda, and what it offers to other services."""
 
-from headrace.operation import Service
+from collections.abc import Mapping
 
-SERVICE = Service(models=("lambda",), operations="headrace.services.lambda_.operations")
+from headrace.operation import Context, Service
+from headrace.ports import Invocation, Scope
+from headrace.services.lambda_ import downloads, events, invocations, naming, workers
+from headrace.services.lambda_.invocations import RUNTIME
+from headrace.workers import Runner
+
+
+class Functions:
+    """Runs functions for other services."""
+
+    def invoke(self, scope: Scope, function_arn: str, payload: bytes, *, kind: str = "RequestResponse") -> Invocation:
+        """Invoke and wait (RequestResponse), or queue durably (Event). AwsError when the function can't be invoked."""
+        assert isinstance(scope, Context)
+        name = naming.parse_anywhere(function_arn, scope)
+        ctx = scope.at(name.account, name.region)
+        if kind == "Event":
+
+            def put(inner: Context) -> None:
+                invocations.target(inner, name)
+                events.put(inner, name, payload, inner.ids.uuid(), None)
+
+            ctx.transact(put)
+            return Invocation(202, b"")
+        target = ctx.snapshot(lambda inner: invocations.target(inner, name))
+        outcome = RUNTIME.run(ctx, target, naming.named_arn(name), payload, request_id=ctx.ids.uuid())
+        return Invocation(200, outcome.payload, outcome.error, target.version.version, outcome.log)
+
+
+class FunctionSink:
+    """A function as the target of messages: each becomes an asynchronous event."""
+
+    def send(self, scope: Scope, arn: str, body: bytes, *, attributes: Mapping[str, str] | None = None) -> None:
+        """Queue the message as an event; with the running transaction, when there is one."""
+        FUNCTIONS.invoke(scope, arn, body, kind="Event")
+
+
+FUNCTIONS = Functions()
+
+
+def _start(ctx: Context, runner: Runner) -> None:
+    workers.start(runner)
+
+
+def _stop() -> None:
+    workers.stop()
+    RUNTIME.stop()
+
+
+SERVICE = Service(
+    models=("lambda",),
+    operations="headrace.services.lambda_.operations",
+    offers={"invoker": FUNCTIONS, "sinks.lambda": FunctionSink()},
+    workers=workers.WORKERS,
+    pages={downloads.PREFIX: downloads.page},
+    on_start=_start,
+    on_stop=_stop,
+)

@@ -150,7 +150,7 @@ def commit(ctx: Context, letter: Letter, prepared: Sequence[Prepared], senders: 
     except BaseException:
         for message, _ in prepared:
             if message.blob is not None:
-                ctx.blobs.delete(message.blob)
+                state.blobs(ctx).delete(message.blob)
         raise
 
 
@@ -195,5 +195,5 @@ def _stored(ctx: Context, letter: Letter, message: state.Message, data: bytes) -
     message.size_bytes = len(data)
     if len(data) <= limits.INLINE_MIME_MAX_BYTES:
         return Prepared(message, data)
-    message.blob = ctx.blobs.put(data).id
+    message.blob = state.blobs(ctx).put(data).id
     return Prepared(message, None)

@@ -21,6 +21,7 @@ from headrace.layers.records import Records
 from headrace.operation import Context
 from headrace.services.ses import limits
 from headrace.store.api import ReadTransaction, Transaction
+from headrace.store.blobs import Blobs
 
 RELAY = ("ses", "relay")
 
@@ -224,8 +225,13 @@ def messages(tx: ReadTransaction, *, to: str | None, after: str | None, limit: i
 def mime(ctx: Context, message: Message) -> bytes:
     """A message's MIME, from the store or from its blob."""
     if message.blob is not None:
-        return ctx.blobs.get(message.blob)
+        return blobs(ctx).get(message.blob)
     return ctx.snapshot(lambda inner: MIMES.get(inner.tx, message.place)) or b""
+
+
+def blobs(ctx: Context) -> Blobs:
+    """Where large MIME lies."""
+    return ctx.blobs.space("ses")
 
 
 def sent_since(ctx: Context, since: float) -> list[tuple[int, int]]:

@@ -41,8 +41,8 @@ class Cbor(Protocol):
     def __init__(self) -> None:
         self._types: dict[OperationModel, Any] = {}
         self._builders: dict[str, TypeBuilder] = {}
-        self._writers: dict[int, _Convert | None] = {}
-        self._kept: list[Shape] = []  # a shape's id is a key only as long as the shape lives
+        # By the shape's id, which is a key only as long as the shape lives: so it is kept beside its writer.
+        self._writers: dict[int, tuple[Shape, _Convert | None]] = {}
         self._decoders = {**dict.fromkeys(_REFUSED_TAGS, _refuse_tag), _EPOCH_TAG: self._read_time}
 
     def parse_request(
@@ -93,7 +93,7 @@ class Cbor(Protocol):
         body["__type"] = self._type_name(service, fault.name)
         headers = [*self._envelope(), ("x-amzn-RequestId", request_id)]
         if service.query_compatible:
-            headers.append(("x-amzn-query-error", f"{fault.code};{'Sender' if fault.sender else 'Receiver'}"))
+            headers.append(("x-amzn-query-error", f"{error.query_code or fault.code};{'Sender' if fault.sender else 'Receiver'}"))
         return Response(fault.status, headers, cbor2.dumps(body))
 
     def write(self, shape: Shape, value: Any) -> bytes:
@@ -132,24 +132,30 @@ class Cbor(Protocol):
 
     def _writer(self, shape: Shape) -> _Convert | None:
         """What makes a value of the shape ready for cbor2, or None if it is so already (it holds no time or float)."""
-        found = self._writers.get(id(shape), _refuse_tag)
-        if found is not _refuse_tag:
-            return found
-        self._kept.append(shape)
-        self._writers[id(shape)] = None
+        found = self._writers.get(id(shape))
+        if found is None:
+            made: dict[int, _Convert | None] = {}
+            found = (shape, self._make_writer(shape, made))
+            self._writers[id(shape)] = found
+        return found[1]
+
+    def _make_writer(self, shape: Shape, made: dict[int, _Convert | None]) -> _Convert | None:
+        if id(shape) in made:
+            return made[id(shape)]
+        made[id(shape)] = None  # a shape that holds itself: none of those that speak CBOR hold a time as well
+        writer: _Convert | None = None
         if shape.type == "timestamp":
-            writer: _Convert | None = self._time
+            writer = self._time
         elif shape.type in ("float", "double"):
             writer = float
         elif shape.type == "structure":
-            writer = _structure_writer({n: w for n, m in shape.members.items() if (w := self._writer(m)) is not None})
+            members = {name: self._make_writer(member, made) for name, member in shape.members.items()}
+            writer = _structure_writer({name: inner for name, inner in members.items() if inner is not None})
         elif shape.type == "list":
-            writer = _list_writer(self._writer(shape.member))
+            writer = _list_writer(self._make_writer(shape.member, made))
         elif shape.type == "map":
-            writer = _map_writer(self._writer(shape.value))
-        else:
-            writer = None
-        self._writers[id(shape)] = writer
+            writer = _map_writer(self._make_writer(shape.value, made))
+        made[id(shape)] = writer
         return writer
 
 

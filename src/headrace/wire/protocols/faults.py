@@ -24,6 +24,32 @@ _S3_CODES = {
     "RequestEntityTooLarge": "EntityTooLarge",
     "ThrottlingException": "SlowDown",
 }
+# SQS once spoke the query protocol. These are its codes of that time, which the model no longer tells and clients still ask for.
+_SQS_CODES = {
+    **{
+        name: f"AWS.SimpleQueueService.{name}"
+        for name in (
+            "BatchEntryIdsNotDistinct",
+            "BatchRequestTooLong",
+            "EmptyBatchRequest",
+            "InvalidBatchEntryId",
+            "MessageNotInflight",
+            "PurgeQueueInProgress",
+            "QueueDeletedRecently",
+            "TooManyEntriesInBatchRequest",
+            "UnsupportedOperation",
+        )
+    },
+    "QueueDoesNotExist": "AWS.SimpleQueueService.NonExistentQueue",
+    "QueueNameExists": "QueueAlreadyExists",
+    "KmsAccessDenied": "KMS.AccessDeniedException",
+    "KmsDisabled": "KMS.DisabledException",
+    "KmsInvalidKeyUsage": "KMS.InvalidKeyUsageException",
+    "KmsInvalidState": "KMS.InvalidStateException",
+    "KmsNotFound": "KMS.NotFoundException",
+    "KmsOptInRequired": "KMS.OptInRequired",
+    "KmsThrottled": "KMS.ThrottlingException",
+}
 _COMMON_CODES: dict[str, dict[str, str]] = {"query": _QUERY_CODES, "rest-xml": _S3_CODES}
 
 
@@ -43,14 +69,15 @@ class Fault:
 
 def describe(service: ServiceModel, error: AwsError, protocol: str) -> Fault:
     """The error in the words of the service's model, or of the protocol if the model does not declare it."""
-    kind = type(error)
-    shape = service.error_shape(kind.__name__) or (service.error_shape(kind.code) if kind.code else None)
+    message = error.message if error.message.isascii() else error.message.encode("utf-8", "replace").decode()
+    kind = type(error).__name__
+    shape = service.error_shape(kind) or (service.error_shape(error.code) if error.code else None)
     if shape is None:
-        name = kind.code or kind.__name__
+        name = error.code or kind
         code = _COMMON_CODES.get(protocol, {}).get(name, name)
-        return Fault(code, code, kind.status, kind.fault == "Sender", "message", error.message, error.fields, None)
+        return Fault(code, code, error.status, error.fault == "Sender", "message", message, error.fields, None)
     message_member = next((name for name in ("message", "Message") if name in shape.members), "message")
     fields = {name: value for name, value in error.fields.items() if value is not None}
-    status = shape.error_status or (500 if shape.error_fault else kind.status)
-    sender = not shape.error_fault
-    return Fault(shape.name, shape.error_code, status, sender, message_member, error.message, fields, shape)
+    status = shape.error_status or (500 if shape.error_fault else error.status)
+    code = _SQS_CODES.get(shape.name, shape.error_code) if service.name == "sqs" else shape.error_code
+    return Fault(shape.name, code, status, not shape.error_fault, message_member, message, fields, shape)

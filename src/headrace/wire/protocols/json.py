@@ -103,7 +103,7 @@ class Json(Protocol):
         body = {"__type": type_name(service, fault.name), fault.message_member: fault.message, **fault.fields}
         headers = [("Content-Type", content_type(service)), ("x-amzn-RequestId", request_id)]
         if service.query_compatible:
-            headers.append(("x-amzn-query-error", f"{fault.code};{'Sender' if fault.sender else 'Receiver'}"))
+            headers.append(("x-amzn-query-error", f"{error.query_code or fault.code};{'Sender' if fault.sender else 'Receiver'}"))
         return Response(fault.status, headers, write(body))
 
     def _reader(self, operation: OperationModel) -> JsonReader:

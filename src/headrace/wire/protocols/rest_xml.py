@@ -1,14 +1,17 @@
 """REST with XML bodies, as S3 speaks it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
+from urllib.parse import parse_qsl
 
 from headrace.kit.errors import AwsError
 from headrace.wire.models import OperationModel, ServiceModel, Shape
 from headrace.wire.protocols import xml
+from headrace.wire.protocols.base import NO_LABELS
 from headrace.wire.protocols.faults import describe
 from headrace.wire.protocols.rest import Rest
-from headrace.wire.request import Response
+from headrace.wire.request import HttpRequest, Response
 
 CONTENT_TYPE = "application/xml"
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -51,6 +54,27 @@ class RestXml(Rest):
     """REST with XML bodies."""
 
     event_content_type = "text/xml"
+
+    def parse_request(
+        self, operation: OperationModel, request: HttpRequest, labels: Mapping[str, str] = NO_LABELS
+    ) -> dict[str, Any]:
+        """The input's members. aws-chunked is how the body came, and no encoding of the object.
+
+        A presigned URL may hold headers as query parameters: they count as headers.
+        """
+        if "Signature=" in request.query_string:
+            hoisted = {
+                name.lower(): value for name, value in parse_qsl(request.query_string) if name.lower().startswith("x-amz-")
+            }
+            request = replace(request, headers={**hoisted, **request.headers})
+        found = super().parse_request(operation, request, labels)
+        encoding = found.get("ContentEncoding")
+        if encoding and "aws-chunked" in encoding:
+            kept = [part.strip() for part in encoding.split(",") if part.strip() and part.strip() != "aws-chunked"]
+            found["ContentEncoding"] = ",".join(kept)
+            if not kept:
+                del found["ContentEncoding"]
+        return found
 
     def read_body(self, operation: OperationModel, body: bytes) -> dict[str, Any]:
         """The members under the document's root, whatever it is called."""

@@ -6,6 +6,7 @@ body. The price is that its errors speak of Python's types: `explain` says them 
 
 import re
 from collections.abc import Mapping
+from threading import RLock
 from typing import Any, TypedDict, cast
 
 from headrace.kit.errors import SerializationException
@@ -37,29 +38,25 @@ class TypeBuilder:
     def __init__(self, raw_shapes: frozenset[str] = frozenset()) -> None:
         self._raw = raw_shapes
         self._structures: dict[str, Any] = {}
-        self.recursive: set[str] = set()
-        self._open: list[str] = []
+        self._lock = RLock()  # nobody may be handed a type that another thread is still filling
 
     def structure(self, shape: Shape, *, leave_out: frozenset[str] = frozenset()) -> Any:
         """A TypedDict for the structure, without the members to leave out (they travel elsewhere)."""
         key = shape.name if not leave_out else f"{shape.name} without {sorted(leave_out)}"
-        found = self._structures.get(key)
-        if found is not None:
-            if key in self._open:
-                self.recursive.add(key)
-            return found
-        names = [name for name in shape.members if name not in leave_out]
-        built = cast(Any, TypedDict)("T" + shape.name, dict.fromkeys(names, Any), total=False)
-        self._structures[key] = built
-        self._open.append(key)
-        # The types go in afterwards: by then the class that a member may point back to exists.
-        for name in names:
-            member = shape.members[name]
-            if member.wire_name(name) != name:
-                raise NotImplementedError(f"{shape.name}.{name} travels under another name")
-            built.__annotations__[name] = self.of(member, raw=shape.name in self._raw) | None
-        self._open.pop()
-        return built
+        with self._lock:
+            found = self._structures.get(key)
+            if found is not None:
+                return found
+            names = [name for name in shape.members if name not in leave_out]
+            built = cast(Any, TypedDict)("T" + shape.name, dict.fromkeys(names, Any), total=False)
+            self._structures[key] = built
+            # The types go in afterwards: by then the class that a member may point back to exists.
+            for name in names:
+                member = shape.members[name]
+                if member.wire_name(name) != name:
+                    raise NotImplementedError(f"{shape.name}.{name} travels under another name")
+                built.__annotations__[name] = self.of(member, raw=shape.name in self._raw) | None
+            return built
 
     def of(self, shape: Shape, *, raw: bool = False) -> Any:
         """The type of any shape. In a raw shape a blob stays the base64 text it came as."""

@@ -136,9 +136,9 @@ def _start(
 
 @operation(read_only=True)
 def get_records(ctx: Context, *, shard_iterator: str, limit: int | None = None, stream_arn: str | None = None) -> dict[str, Any]:
-    """Records behind an iterator: 10,000 or 10 MiB at most. At the end of a closed shard: its children, and no next iterator.
+    """Records behind an iterator. At the end of a closed shard: its children, and no next iterator.
 
-    Differs from AWS: no limit of calls or bytes per second.
+    Differs from AWS: at most 2,000 records or 2 MiB at once (but at least one record); no limit of calls or bytes per second.
     """
     now_ms = ctx.clock.now_ms()
     place = naming.decode_iterator(shard_iterator, now_ms)
@@ -152,14 +152,19 @@ def get_records(ctx: Context, *, shard_iterator: str, limit: int | None = None, 
         raise errors.shard_not_found(rules.shard_id(place.shard), stream.name, ctx.account)
     shard_log = state.log_of(stream, shard.number)
     found = state.read(
-        ctx.tx, shard_log, place.after, limit or limits.GET_RECORDS_LIMIT_RECORDS, limits.GET_RECORDS_SIZE_MAX_BYTES
+        ctx.tx,
+        shard_log,
+        place.after,
+        min(limit or limits.GET_RECORDS_MAX, limits.GET_RECORDS_MAX),
+        limits.GET_RECORDS_SIZE_MAX_BYTES,
     )
     after = found[-1].last_place if found else place.after
+    behind_ms = state.behind_ms(ctx.tx, shard_log, after, now_ms)
     answer: dict[str, Any] = {
         "Records": [shapes.record(one, shard.base) for one in found],
-        "MillisBehindLatest": state.behind_ms(ctx.tx, shard_log, after, now_ms),
+        "MillisBehindLatest": behind_ms,
     }
-    if shard.closed_at is not None and after >= log.last(ctx.tx, shard_log):
+    if shard.closed_at is not None and behind_ms == 0:
         children = [one for one in state.shards(ctx.tx, stream) if shard.number in (one.parent, one.adjacent_parent)]
         answer["ChildShards"] = [shapes.child(one) for one in children]
     else:

@@ -130,4 +130,5 @@ def _replace(ctx: Context, stream: state.Stream, parents: tuple[state.Shard, ...
         state.close_shard(ctx.tx, stream, parent, now)
     for span in spans:
         state.open_shard(ctx.tx, stream, span, now, parents=parents)
-    state.save(ctx.tx, ctx.account, ctx.region, stream, shards_changed=True)
+    stream.stamp = ctx.ids.hex(16)
+    state.save(ctx.tx, ctx.account, ctx.region, stream)

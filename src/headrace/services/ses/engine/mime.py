@@ -38,6 +38,7 @@ class Attachment:
     content_type: str = "application/octet-stream"
     content_id: str = ""
     inline: bool = False
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,17 +99,23 @@ def _fill(message: EmailMessage, parts: Parts) -> None:
     except (LookupError, UnicodeError) as error:
         raise BadMessage("The body cannot be written in its charset") from error
     for item in parts.attachments:
-        kind, _, subtype = item.content_type.partition("/")
-        if not kind or not subtype or _CONTROL.search(item.name + item.content_type + item.content_id):
-            raise BadMessage("An attachment has an invalid name or type")
-        message.add_attachment(
-            item.content,
-            maintype=kind,
-            subtype=subtype,
-            filename=item.name,
-            disposition="inline" if item.inline else "attachment",
-            cid=f"<{item.content_id.strip('<>')}>" if item.content_id else None,
-        )
+        _attach(message, item)
+
+
+def _attach(message: EmailMessage, item: Attachment) -> None:
+    kind, _, subtype = item.content_type.partition("/")
+    texts = item.name + item.content_type + item.content_id + item.description
+    if not kind or not subtype or _CONTROL.search(texts):
+        raise BadMessage("An attachment has an invalid name or type")
+    message.add_attachment(
+        item.content,
+        maintype=kind,
+        subtype=subtype,
+        filename=item.name,
+        disposition="inline" if item.inline else "attachment",
+        cid=f"<{item.content_id.strip('<>')}>" if item.content_id else None,
+        headers=[f"Content-Description: {item.description}"] if item.description else None,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,127 @@
+"""The servers that are measured: Headrace as it ships, and ministack from PyPI in an environment of its own."""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+KEY, SECRET = "HRBENCHKEY", "bench-secret"
+BUILD = Path(__file__).resolve().parents[1] / "build"
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def client(service: str, port: int) -> Any:
+    """A boto3 client on a server here."""
+    return boto3.client(
+        service,
+        endpoint_url=f"http://127.0.0.1:{port}",
+        region_name="us-east-1",
+        aws_access_key_id=KEY,
+        aws_secret_access_key=SECRET,
+        config=Config(retries={"max_attempts": 0}, read_timeout=60),
+    )
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 60.0) -> float:
+    """Wait for the first answer of whatever status; the seconds since this was called."""
+    began = time.perf_counter()
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+            return time.perf_counter() - began
+        except urllib.error.HTTPError:
+            return time.perf_counter() - began
+        except OSError:
+            if process.poll() is not None or time.perf_counter() - began > seconds:
+                raise SystemExit(f"no answer from {url}") from None
+            time.sleep(0.002)
+
+
+def headrace_environment(data: Path, port: int) -> dict[str, str]:
+    """What `headrace up` needs to run on a folder and a port."""
+    return {
+        **os.environ,
+        "HEADRACE_DATA": str(data),
+        "HEADRACE_PORT": str(port),
+        "HEADRACE_REDSHIFT_PORT": str(free_port()),
+        "HEADRACE_ROOT_ACCESS_KEY_ID": KEY,
+        "HEADRACE_ROOT_SECRET_ACCESS_KEY": SECRET,
+    }
+
+
+def headrace_process(data: Path, port: int) -> subprocess.Popen[bytes]:
+    """Start `headrace up`."""
+    command = [sys.executable, "-m", "headrace.cli.main", "up"]
+    return subprocess.Popen(command, env=headrace_environment(data, port), stdout=subprocess.DEVNULL)
+
+
+@contextlib.contextmanager
+def headrace(data: Path) -> Iterator[int]:
+    """A Headrace server on the folder; its port."""
+    port = free_port()
+    process = headrace_process(data, port)
+    try:
+        wait_for(f"http://127.0.0.1:{port}/_headrace/health", process)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@contextlib.contextmanager
+def ministack() -> Iterator[int]:
+    """A ministack server; its port."""
+    environment = BUILD / "ministack"
+    python = environment / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", "ministack"], check=True)
+    port = free_port()
+    process = subprocess.Popen(
+        [str(environment / "bin" / "ministack")],
+        env={**os.environ, "GATEWAY_PORT": str(port), "PORT": str(port), "LOG_LEVEL": "ERROR"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(f"http://127.0.0.1:{port}/_localstack/health", process)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def load(
+    mode: str, port: int, name: str = "bench", seconds: float = 5.0, connections: int = 64, keys: int = 1_000_000
+) -> dict[str, Any]:
+    """Run the load generator; what it printed. SystemExit when requests failed."""
+    binary = BUILD / "load"
+    source = Path(__file__).parent / "load"
+    if not binary.exists() or binary.stat().st_mtime < (source / "main.go").stat().st_mtime:
+        subprocess.run(["go", "build", "-o", str(binary), "."], cwd=source, check=True)
+    ran = subprocess.run(
+        [str(binary), "-mode", mode, "-address", f"127.0.0.1:{port}", "-key", KEY, "-secret", SECRET, "-name", name,
+         "-seconds", str(seconds), "-c", str(connections), "-keys", str(keys)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    result: dict[str, Any] = json.loads(ran.stdout)
+    if result["errors"] or not result["requests"]:
+        raise SystemExit(f"{mode} on port {port}: {result}")
+    return result

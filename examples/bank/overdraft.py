@@ -1,0 +1,52 @@
+
+import json
+import os
+from decimal import Decimal
+
+import boto3
+
+dynamodb = boto3.client("dynamodb")
+mail = boto3.client("sesv2")
+firehose = boto3.client("firehose")
+
+
+def handler(event, context):
+    for record in event["Records"]:
+        transaction = record["dynamodb"]["NewImage"]
+        print(f"transaction {transaction['transaction_id']['S']} leaves {transaction['balance']['N']}")
+        account = dynamodb.get_item(TableName=os.environ["ACCOUNTS"], Key={"account_id": transaction["account_id"]})["Item"]
+        overdrawn_by = -Decimal(transaction["balance"]["N"]) - Decimal(account["credit_limit"]["N"])
+        if overdrawn_by > 0:
+            warn(account, transaction, overdrawn_by)
+            report(account, transaction, overdrawn_by)
+
+
+def warn(account, transaction, overdrawn_by):
+    text = (
+        f"Dear {account['holder']['S']},\n\n"
+        f"your account {account['account_id']['S']} is overdrawn by {overdrawn_by:.2f} since transaction "
+        f"{transaction['transaction_id']['S']} of {transaction['amount']['N']}.\nPlease pay in.\n"
+    )
+    mail.send_email(
+        FromEmailAddress=os.environ["SENDER"],
+        Destination={"ToAddresses": [account["email"]["S"]]},
+        Content={
+            "Simple": {
+                "Subject": {"Data": f"Your account is overdrawn ({transaction['transaction_id']['S']})"},
+                "Body": {"Text": {"Data": text}},
+            }
+        },
+    )
+
+
+def report(account, transaction, overdrawn_by):
+    row = {
+        "transaction_id": transaction["transaction_id"]["S"],
+        "account_id": account["account_id"]["S"],
+        "holder": account["holder"]["S"],
+        "amount": transaction["amount"]["N"],
+        "balance": transaction["balance"]["N"],
+        "overdrawn_by": str(overdrawn_by),
+        "made_at": transaction["made_at"]["S"],
+    }
+    firehose.put_record(DeliveryStreamName=os.environ["REPORTS"], Record={"Data": json.dumps(row) + "\n"})

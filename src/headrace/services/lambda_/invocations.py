@@ -1,0 +1,201 @@
+"""Runs functions on behalf of callers: the engine with what the service knows of functions, roles, logs and metrics."""
+
+import threading
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from headrace.kit.errors import AwsError
+from headrace.operation import Context
+from headrace.ports import Unwired
+from headrace.services.lambda_ import limits, naming, packages, reports, shapes, state
+from headrace.services.lambda_.engine.engine import Engine, EngineSettings
+from headrace.services.lambda_.engine.function import Function, Outcome, Request, Throttled
+from headrace.services.lambda_.errors import InvalidParameterValueException, RequestTooLargeException, TooManyRequestsException
+from headrace.services.lambda_.naming import FunctionName
+from headrace.services.lambda_.state import Code, Version
+
+PRINCIPAL = "lambda.amazonaws.com"
+_PREPARED_MAX = 1000
+
+
+class Target(NamedTuple):
+    """What an invocation needs to know, read at once."""
+
+    version: Version
+    reserved: int | None
+    layers: tuple[Code, ...]
+
+
+class Runtime:
+    """The engine of this process, made when the first function is run, and what was prepared for it."""
+
+    def __init__(self) -> None:
+        self.reporter = reports.Reporter()
+        self._lock = threading.Lock()
+        self._engine: Engine | None = None
+        self._prepared: dict[str, Function] = {}
+
+    def engine(self, ctx: Context) -> Engine:
+        """The engine, started if need be."""
+        with self._lock:
+            if self._engine is None:
+                settings = ctx.settings
+                self._engine = Engine(
+                    EngineSettings(
+                        folder=settings.data.absolute() / "lambda" / "run",
+                        endpoint_port=settings.port,
+                        environments_max=settings.lambda_concurrency,
+                        idle_seconds=settings.lambda_idle_seconds,
+                        network=settings.lambda_network,
+                        now_ms=ctx.clock.now_ms,
+                    )
+                )
+            return self._engine
+
+    def retire(self, arn: str) -> None:
+        """A function was changed or removed: stop its idle environments."""
+        if self._engine is not None:
+            self._engine.retire(arn)
+
+    def stop(self) -> None:
+        """Stop all environments, and write what they have said."""
+        with self._lock:
+            engine, self._engine = self._engine, None
+            self._prepared.clear()
+        if engine is not None:
+            engine.stop()
+        self.reporter.stop()
+
+    def prepared(self, ctx: Context, target: Target) -> Function:
+        """A version as the engine runs it; its code is unpacked."""
+        version = target.version
+        arn = naming.function_arn(ctx.account, ctx.region, version.name)
+        key = f"{arn}:{version.version}:{version.revision_id}"
+        found = self._prepared.get(key)
+        if found is None or not found.code.is_dir():
+            found = Function(
+                arn=arn,
+                name=version.name,
+                version=version.version,
+                revision=version.revision_id,
+                handler=version.handler,
+                code=packages.ready(ctx, version.code),
+                layers=packages.ready_layers(ctx, target.layers),
+                memory_mib=version.memory_mib,
+                timeout_seconds=version.timeout_seconds,
+                temporary_mib=version.temporary_mib,
+                region=ctx.region,
+                runtime=version.runtime,
+                environment=environment(ctx, version),
+                credentials=lambda: role_variables(ctx, version),
+            )
+            with self._lock:
+                if len(self._prepared) >= _PREPARED_MAX:
+                    self._prepared.clear()
+                self._prepared[key] = found
+        return found
+
+    def run(
+        self,
+        ctx: Context,
+        target: Target,
+        invoked_arn: str,
+        payload: bytes,
+        *,
+        request_id: str,
+        client_context: str | None = None,
+    ) -> Outcome:
+        """Run a function once. TooManyRequestsException when there is no room."""
+        if len(payload) > limits.PAYLOAD_REQUEST_BYTES_MAX:
+            raise RequestTooLargeException.payload(len(payload), limits.PAYLOAD_REQUEST_BYTES_MAX)
+        version, reporter = target.version, self.reporter
+        group = shapes.log_group(version)
+        request = Request(
+            request_id, payload or b"{}", invoked_arn, client_context,
+            lines=lambda stream, lines: reporter.lines(ctx, group, stream, lines),
+        )  # fmt: skip
+        engine = self.engine(ctx)
+        try:
+            outcome = engine.invoke(self.prepared(ctx, target), request, target.reserved)
+        except Throttled as throttled:
+            reporter.metrics(ctx, reports.count("Throttles", version.name))
+            raise TooManyRequestsException.throttled(throttled.reason) from None
+        running = engine.pool.total_busy() + 1
+        reporter.metrics(
+            ctx,
+            [
+                *reports.of_invocation(version.name, outcome.duration_ms, outcome.error is not None),
+                *reports.count("ConcurrentExecutions", version.name, running),
+            ],
+        )
+        return outcome
+
+
+RUNTIME = Runtime()
+
+
+def target(ctx: Context, name: FunctionName) -> Target:
+    """Read what an invocation of a function needs. In a transaction or a snapshot."""
+    version = state.resolve(ctx.tx, name, ctx.ids.random.random())
+    function = state.find_function(ctx.tx, name)
+    return Target(version, function.reserved, tuple(layer_code(ctx, layer) for layer in version.layers))
+
+
+def layer_code(ctx: Context, arn: str) -> Code:
+    """The package of a layer's version."""
+    *head, name, number = arn.split(":")
+    layer = state.LAYERS.get(ctx.tx, ctx.account, ctx.region, name, int(number)) if number.isdigit() and len(head) == 6 else None
+    if layer is None:
+        raise InvalidParameterValueException(f"Layer version {arn} does not exist.")
+    return layer.code
+
+
+def environment(ctx: Context, version: Version) -> Mapping[str, str]:
+    """The variables of a function: AWS's, the caller's, and where this server is."""
+    scheme = "https" if ctx.settings.tls_certificate else "http"
+    return {
+        "PATH": "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin",
+        "LANG": "en_US.UTF-8",
+        "TZ": ":UTC",
+        "PYTHONPATH": "/var/runtime",
+        "LD_LIBRARY_PATH": "/var/task:/var/task/lib:/opt/lib",
+        "LAMBDA_RUNTIME_DIR": "/var/runtime",
+        "AWS_ENDPOINT_URL": f"{scheme}://127.0.0.1:{ctx.settings.port}",
+        **(version.environment or {}),
+        "_HANDLER": version.handler,
+        "AWS_REGION": ctx.region,
+        "AWS_DEFAULT_REGION": ctx.region,
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_{version.runtime}",
+        "AWS_LAMBDA_FUNCTION_NAME": version.name,
+        "AWS_LAMBDA_FUNCTION_VERSION": version.version,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(version.memory_mib),
+        "AWS_LAMBDA_LOG_GROUP_NAME": shapes.log_group(version),
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_LOG_FORMAT": version.log_settings.get("LogFormat", "Text"),
+        **({"AWS_LAMBDA_LOG_LEVEL": level} if (level := version.log_settings.get("ApplicationLogLevel")) else {}),
+    }
+
+
+def role_variables(ctx: Context, version: Version) -> tuple[Mapping[str, str], float]:
+    """The execution role's credentials as variables, and for how many seconds they hold."""
+    if isinstance(ctx.ports.authority, Unwired):
+        return {}, 86_400.0
+    credentials = ctx.ports.authority.assume(ctx, version.role, version.name, PRINCIPAL)
+    seconds = 86_400.0 if credentials.expires_at is None else max(0.0, credentials.expires_at - ctx.clock.now())
+    variables = {
+        "AWS_ACCESS_KEY_ID": credentials.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
+    }
+    if credentials.session_token:
+        variables["AWS_SESSION_TOKEN"] = credentials.session_token
+    return variables, seconds
+
+
+def check_role(ctx: Context, role: str, name: str) -> None:
+    """InvalidParameterValueException unless functions may take the role on."""
+    if isinstance(ctx.ports.authority, Unwired):
+        return
+    try:
+        ctx.ports.authority.assume(ctx, role, name, PRINCIPAL)
+    except AwsError:
+        raise InvalidParameterValueException("The role defined for the function cannot be assumed by Lambda.") from None

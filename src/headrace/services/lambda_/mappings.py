@@ -1,0 +1,231 @@
+"""Event source mappings: what they add to the consumer, which reads, keeps its place and retries.
+
+Here a batch is filtered, put into an event, handed to the function, and its answer is judged.
+"""
+
+import base64
+import functools
+import json
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from headrace.consumer import NotNow, Outcome, Subscription
+from headrace.kit import arn as arns
+from headrace.operation import Context
+from headrace.ports import SourceRecord
+from headrace.services.lambda_ import destinations, invocations, limits, naming, reports, rules, state
+from headrace.services.lambda_.engine.patterns import compile_pattern
+from headrace.services.lambda_.errors import TooManyRequestsException
+from headrace.services.lambda_.invocations import RUNTIME
+from headrace.services.lambda_.naming import FunctionName
+from headrace.services.lambda_.state import Mapping
+
+THROTTLE_WAIT_SECONDS = 0.05
+THROTTLE_WAITS_MAX = 100
+READ_SIZE_MAX_BYTES = 3 * 1024 * 1024
+OK, PROBLEM = "OK", "PROBLEM: Function call failed"
+
+log = logging.getLogger(__name__)
+_encode = msgspec.json.Encoder().encode
+_compiled = functools.lru_cache(1000)(compile_pattern)
+
+
+def subscriptions(ctx: Context) -> Iterator[Subscription]:
+    """What the enabled mappings want to read now."""
+    kept = ctx.snapshot(lambda inner: [mapping for _, mapping in state.MAPPINGS.scan(inner.tx)])
+    for mapping in kept:
+        if mapping.enabled and source_service(mapping.source_arn) in ctx.ports.sources:
+            yield subscription(mapping)
+
+
+def subscription(mapping: Mapping) -> Subscription:
+    """A mapping as a subscription of the consumer."""
+    return Subscription(
+        id=mapping.id,
+        account=mapping.account,
+        region=mapping.region,
+        source_arn=mapping.source_arn,
+        start=mapping.starting_position if mapping.starting_at is None else mapping.starting_at,
+        batch_size_max=mapping.batch_size,
+        batch_size_max_bytes=READ_SIZE_MAX_BYTES,
+        window_seconds=float(mapping.window_seconds),
+        parallel=mapping.parallel,
+        attempts_max=None if mapping.attempts_retried_max < 0 else mapping.attempts_retried_max,
+        age_max_seconds=None if mapping.age_seconds_max < 0 else float(mapping.age_seconds_max),
+        bisect=mapping.bisect,
+    )
+
+
+def source_service(arn: str) -> str:
+    """The service that an event source belongs to."""
+    return arn.split(":", 3)[2] if arn.count(":") >= 5 else ""
+
+
+class Deliveries:
+    """Hands batches to functions."""
+
+    def handle(self, ctx: Context, subscription: Subscription, shard_id: str, records: Sequence[SourceRecord]) -> Outcome:
+        """Filter, invoke, judge."""
+        read = ctx.snapshot(lambda inner: _target(inner, subscription.id))
+        if read is None:
+            raise NotNow
+        mapping, target = read
+        wanted = [record for record in records if _passes(mapping, record)]
+        if not wanted:
+            return Outcome()
+        age_ms = max(0.0, ctx.clock.now() - wanted[-1].arrived_at) * 1000
+        RUNTIME.reporter.metrics(ctx, reports.count("IteratorAge", mapping.function, age_ms, "Milliseconds"))
+        outcome = Outcome()
+        for part, payload in _events(wanted):
+            outcome = _invoke(ctx, mapping, target, part, payload)
+            if outcome.error is not None:
+                break
+        if outcome.error is not None and outcome.failed_from is None and part[0] is not wanted[0]:
+            # The parts before this one are done.
+            outcome = Outcome(outcome.error, part[0].sequence_number)
+        _note(ctx, mapping, OK if outcome.error is None else PROBLEM)
+        return outcome
+
+    def give_up(
+        self, ctx: Context, subscription: Subscription, shard_id: str, records: Sequence[SourceRecord], reason: str, attempts: int
+    ) -> None:
+        """Tell the mapping's destination which records were left behind."""
+        mapping = ctx.snapshot(lambda inner: state.MAPPINGS.get(inner.tx, subscription.id))
+        if mapping is None:
+            return
+        left = [record for record in records if _passes(mapping, record)]
+        log.warning("%s gave up %d records of %s: %s", mapping.function, len(left), mapping.source_arn, reason)
+        if left and mapping.on_failure:
+            record = _record(ctx, mapping, shard_id, left, reason, attempts)
+            _send(ctx, mapping, shard_id, record, left)
+
+
+def _target(ctx: Context, mapping_id: str) -> tuple[Mapping, invocations.Target] | None:
+    mapping = state.MAPPINGS.get(ctx.tx, mapping_id)
+    if mapping is None or not mapping.enabled:
+        return None
+    return mapping, invocations.target(ctx, function_of(mapping))
+
+
+def function_of(mapping: Mapping) -> FunctionName:
+    """The function that a mapping feeds."""
+    return FunctionName(mapping.account, mapping.region, mapping.function, mapping.qualifier)
+
+
+def _passes(mapping: Mapping, record: SourceRecord) -> bool:
+    if not mapping.patterns:
+        return True
+    event = filterable(record, source_service(mapping.source_arn))
+    return any(_compiled(pattern)(event) for pattern in mapping.patterns)
+
+
+def filterable(record: SourceRecord, service: str) -> Any:
+    """A record as patterns see it: the data of a Kinesis record is itself, not its base64 text."""
+    if service != "kinesis":
+        return record.event
+    inner = dict(record.event.get("kinesis") or {})
+    data = inner.get("data", "")
+    raw = base64.b64decode(data) if data else record.data
+    try:
+        inner["data"] = json.loads(raw)
+    except ValueError:
+        inner["data"] = raw.decode("utf-8", "replace")
+    return inner
+
+
+def _events(records: Sequence[SourceRecord]) -> Iterator[tuple[Sequence[SourceRecord], bytes]]:
+    """The records as events that are small enough for a function, in order."""
+    payload = _encode({"Records": [record.event for record in records]})
+    if len(payload) <= limits.PAYLOAD_REQUEST_BYTES_MAX or len(records) == 1:
+        yield records, payload
+        return
+    half = len(records) // 2
+    yield from _events(records[:half])
+    yield from _events(records[half:])
+
+
+def _invoke(
+    ctx: Context, mapping: Mapping, target: invocations.Target, records: Sequence[SourceRecord], payload: bytes
+) -> Outcome:
+    arn = naming.named_arn(function_of(mapping))
+    for wait in range(THROTTLE_WAITS_MAX):
+        try:
+            outcome = RUNTIME.run(ctx, target, arn, payload, request_id=ctx.ids.uuid())
+            break
+        except TooManyRequestsException:
+            # No attempt of the function was made, so none is counted.
+            if wait + 1 == THROTTLE_WAITS_MAX:
+                raise NotNow from None
+            time.sleep(THROTTLE_WAIT_SECONDS)
+    if outcome.error is not None:
+        return Outcome(rules.error_of(outcome.payload))
+    if not mapping.report_failures:
+        return Outcome()
+    failed, number = rules.failed_items(outcome.payload, [record.sequence_number for record in records])
+    return Outcome("the function reported batch item failures", number) if failed else Outcome()
+
+
+def _note(ctx: Context, mapping: Mapping, result: str) -> None:
+    """Keep how the last batch went, if that is news."""
+    if mapping.last_result == result:
+        return
+
+    def body(inner: Context) -> None:
+        current = state.MAPPINGS.get(inner.tx, mapping.id)
+        if current is not None and current.last_result != result:
+            state.MAPPINGS.put(inner.tx, msgspec.structs.replace(current, last_result=result), mapping.id)
+
+    ctx.transact(body)
+
+
+def _record(
+    ctx: Context, mapping: Mapping, shard_id: str, records: Sequence[SourceRecord], reason: str, attempts: int
+) -> dict[str, Any]:
+    """AWS's invocation record of a batch that was given up."""
+    name = "DDBStreamBatchInfo" if source_service(mapping.source_arn) == "dynamodb" else "KinesisBatchInfo"
+    record: dict[str, Any] = {
+        "requestContext": {
+            "requestId": ctx.ids.uuid(),
+            "functionArn": naming.named_arn(function_of(mapping)),
+            "condition": reason,
+            "approximateInvokeCount": attempts,
+        },
+        "version": "1.0",
+        "timestamp": destinations.timestamp(ctx.clock.now()),
+        name: {
+            "shardId": shard_id,
+            "startSequenceNumber": records[0].sequence_number,
+            "endSequenceNumber": records[-1].sequence_number,
+            "approximateArrivalOfFirstRecord": destinations.timestamp(records[0].arrived_at),
+            "approximateArrivalOfLastRecord": destinations.timestamp(records[-1].arrived_at),
+            "batchSize": len(records),
+            "streamArn": mapping.source_arn,
+        },
+    }
+    if attempts:
+        executed = mapping.qualifier or naming.LATEST
+        record["responseContext"] = {"statusCode": 200, "executedVersion": executed, "functionError": "Unhandled"}
+    return record
+
+
+def _send(ctx: Context, mapping: Mapping, shard_id: str, record: dict[str, Any], records: Sequence[SourceRecord]) -> None:
+    assert mapping.on_failure is not None
+    if arns.parse(mapping.on_failure).service != "s3":
+        destinations.send(ctx, mapping.on_failure, _encode(record), mapping.function)
+        return
+    # A bucket gets the records too.
+    now = time.gmtime(ctx.clock.now())
+    key = (
+        f"aws/lambda/{mapping.id}/{shard_id}/{time.strftime('%Y/%m/%d', now)}/"
+        f"{time.strftime('%Y-%m-%dT%H.%M.%S', now)}-{ctx.ids.uuid()}"
+    )
+    record["payload"] = {"Records": [one.event for one in records]}
+    try:
+        ctx.ports.objects.put(ctx, arns.parse(mapping.on_failure).resource, key, _encode(record), content_type="application/json")
+    except Exception:
+        log.exception("records given up by %s could not be written to %s", mapping.function, mapping.on_failure)
+        RUNTIME.reporter.metrics(ctx, reports.count("DestinationDeliveryFailures", mapping.function))

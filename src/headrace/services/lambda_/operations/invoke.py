@@ -1,0 +1,58 @@
+"""Calling functions."""
+
+import base64
+from typing import Any
+
+from headrace.operation import BodyReader, Context, operation
+from headrace.services.lambda_ import events, invocations, limits, naming, rules
+from headrace.services.lambda_.errors import InvalidParameterValueException, RequestTooLargeException
+from headrace.services.lambda_.invocations import RUNTIME
+
+
+@operation(transaction=False)
+def invoke(
+    ctx: Context, *, function_name: str, invocation_type: str | None = None, log_type: str | None = None,
+    client_context: str | None = None, payload: bytes | None = None, qualifier: str | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Run a function and wait for its answer, or queue the event durably (InvocationType=Event), or only check (DryRun)."""
+    name = naming.parse(ctx, function_name, qualifier)
+    target = ctx.snapshot(lambda inner: invocations.target(inner, name))
+    event = rules.check_payload(payload or b"")
+    context = _client_context(client_context)
+    if invocation_type == "DryRun":
+        return {"StatusCode": 204}
+    if invocation_type == "Event":
+        if len(event) > limits.PAYLOAD_EVENT_BYTES_MAX:
+            raise RequestTooLargeException.payload(len(event), limits.PAYLOAD_EVENT_BYTES_MAX)
+        ctx.transact(lambda inner: events.put(inner, name, event, ctx.request_id, context))
+        return {"StatusCode": 202, "Payload": b""}
+    outcome = RUNTIME.run(ctx, target, naming.named_arn(name), event, request_id=ctx.request_id, client_context=context)
+    result: dict[str, Any] = {"StatusCode": 200, "ExecutedVersion": target.version.version, "Payload": outcome.payload}
+    if outcome.error is not None:
+        result["FunctionError"] = outcome.error
+    if log_type == "Tail":
+        result["LogResult"] = base64.b64encode(outcome.log).decode()
+    return result
+
+
+@operation(transaction=False)
+def invoke_async(ctx: Context, *, function_name: str, invoke_args: BodyReader) -> dict[str, Any]:
+    """The old way to queue an event."""
+    name = naming.parse(ctx, function_name)
+    ctx.snapshot(lambda inner: invocations.target(inner, name))
+    event = invoke_args.read(limits.PAYLOAD_EVENT_BYTES_MAX + 1)
+    if len(event) > limits.PAYLOAD_EVENT_BYTES_MAX:
+        raise RequestTooLargeException.payload(len(event), limits.PAYLOAD_EVENT_BYTES_MAX)
+    event = rules.check_payload(event)
+    ctx.transact(lambda inner: events.put(inner, name, event, ctx.request_id, None))
+    return {"Status": 202}
+
+
+def _client_context(text: str | None) -> str | None:
+    """The client's context as JSON text, which is how the runtime gets it."""
+    if not text:
+        return None
+    try:
+        return base64.b64decode(text, validate=True).decode("utf-8")
+    except ValueError:
+        raise InvalidParameterValueException("Client context must be a valid Base64-encoded JSON object.") from None

@@ -1,0 +1,99 @@
+"""Layers: packages that are laid below /opt."""
+
+from typing import Any
+
+from headrace.operation import Context, operation
+from headrace.services.lambda_ import downloads, limits, naming, packages, shapes, state
+from headrace.services.lambda_.errors import InvalidParameterValueException, ResourceNotFoundException
+from headrace.services.lambda_.state import Layer
+
+
+@operation(transaction=False)
+def publish_layer_version(
+    ctx: Context, *, layer_name: str, content: dict[str, Any], description: str | None = None,
+    compatible_runtimes: list[str] | None = None, compatible_architectures: list[str] | None = None,
+    license_info: str | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Keep a package under the next number of a layer's name."""
+    name = layer_name.rpartition(":")[2]
+    package = packages.take(ctx, content)
+
+    def make(inner: Context) -> dict[str, Any]:
+        number = (state.LAYER_LAST.get(inner.tx, inner.account, inner.region, name) or 0) + 1
+        layer = Layer(
+            name, number, package, description or "", inner.clock.now(), compatible_runtimes or [],
+            compatible_architectures or [], license_info or "",
+        )  # fmt: skip
+        state.LAYER_LAST.put(inner.tx, number, inner.account, inner.region, name)
+        state.LAYERS.put(inner.tx, layer, inner.account, inner.region, name, number)
+        return _whole(inner, layer)
+
+    return ctx.transact(make)
+
+
+@operation
+def get_layer_version(ctx: Context, *, layer_name: str, version_number: int) -> dict[str, Any]:
+    """One version of a layer, and where its package can be fetched from for ten minutes."""
+    return _whole(ctx, _find(ctx, layer_name.rpartition(":")[2], version_number))
+
+
+@operation
+def get_layer_version_by_arn(ctx: Context, *, arn: str) -> dict[str, Any]:
+    """The same, by its ARN."""
+    head, _, number = arn.rpartition(":")
+    if not number.isdigit():
+        raise InvalidParameterValueException(f"{arn} is not the ARN of a layer's version")
+    return _whole(ctx, _find(ctx, head.rpartition(":")[2], int(number)))
+
+
+@operation
+def delete_layer_version(ctx: Context, *, layer_name: str, version_number: int) -> None:
+    """Remove one version. Differs from AWS: functions that use it can't start any more."""
+    state.LAYERS.delete(ctx.tx, ctx.account, ctx.region, layer_name.rpartition(":")[2], version_number)
+
+
+@operation(read_only=True, accepts=("compatible_runtime", "compatible_architecture"))
+def list_layer_versions(
+    ctx: Context, *, layer_name: str, marker: str | None = None, max_items: int | None = None
+) -> dict[str, Any]:
+    """The versions of a layer, the newest first."""
+    name = layer_name.rpartition(":")[2]
+    limit = min(max_items or limits.PAGE_ITEMS_MAX, limits.PAGE_ITEMS_MAX)
+    place = (ctx.account, ctx.region, name)
+    after = (*place, int(marker)) if marker and marker.isdigit() else None
+    found = [layer for _, layer in state.LAYERS.scan(ctx.tx, *place, after=after, limit=limit + 1, reverse=True)]
+    result: dict[str, Any] = {"LayerVersions": [shapes.layer(ctx, layer) for layer in found[:limit]]}
+    if len(found) > limit:
+        result["NextMarker"] = str(found[limit - 1].version)
+    return result
+
+
+@operation(read_only=True, accepts=("compatible_runtime", "compatible_architecture", "marker", "max_items"))
+def list_layers(ctx: Context) -> dict[str, Any]:
+    """All layers with their newest version; all at once."""
+    newest: dict[str, Layer] = {layer.name: layer for _, layer in state.LAYERS.scan(ctx.tx, ctx.account, ctx.region)}
+    return {
+        "Layers": [
+            {"LayerName": name, "LayerArn": naming.layer_arn(ctx, name), "LatestMatchingVersion": shapes.layer(ctx, layer)}
+            for name, layer in newest.items()
+        ]
+    }
+
+
+def _find(ctx: Context, name: str, number: int) -> Layer:
+    found = state.LAYERS.get(ctx.tx, ctx.account, ctx.region, name, number)
+    if found is None:
+        raise ResourceNotFoundException("The resource you requested does not exist.")
+    return found
+
+
+def _whole(ctx: Context, layer: Layer) -> dict[str, Any]:
+    return {
+        **shapes.layer(ctx, layer),
+        "LayerArn": naming.layer_arn(ctx, layer.name),
+        "Content": {
+            "Location": downloads.location(ctx, layer.code),
+            "CodeSha256": shapes.code_sha256(layer.code),
+            "CodeSize": layer.code.size_bytes,
+        },
+    }

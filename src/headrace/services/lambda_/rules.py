@@ -1,0 +1,116 @@
+"""Decisions, pure: what a function may be told, and how outcomes are judged."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from headrace.services.lambda_ import limits
+from headrace.services.lambda_.errors import InvalidParameterValueException, InvalidRequestContentException
+
+RESERVED_VARIABLES = frozenset(
+    {
+        "_HANDLER", "_X_AMZN_TRACE_ID", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_EXECUTION_ENV", "AWS_LAMBDA_FUNCTION_NAME",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_FUNCTION_VERSION", "AWS_LAMBDA_INITIALIZATION_TYPE",
+        "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME", "AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_LAMBDA_RUNTIME_API", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR",
+    }
+)  # fmt: skip
+
+
+def check_environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """The variables, if a function may have them."""
+    reserved = [name for name in variables if name in RESERVED_VARIABLES]
+    if reserved:
+        raise InvalidParameterValueException(
+            "Lambda was unable to configure your environment variables because the environment variables you have provided "
+            "contains reserved keys that are currently not supported for modification. "
+            f"Reserved keys used in this request: {', '.join(reserved)}"
+        )
+    measured = json.dumps(dict(variables), separators=(",", ":"), ensure_ascii=False)
+    if len(measured.encode()) > limits.ENVIRONMENT_BYTES_MAX:
+        raise InvalidParameterValueException(
+            "Lambda was unable to configure your environment variables because the environment variables you have provided "
+            f"exceeded the 4KB limit. String measured: {measured}"
+        )
+    return dict(variables)
+
+
+def check_runtime(runtime: str | None) -> str:
+    """The runtime, if it is one of Python 3."""
+    if runtime is None:
+        raise InvalidParameterValueException(
+            "Runtime and Handler are mandatory parameters for functions created with deployment packages."
+        )
+    if not runtime.startswith("python3."):
+        raise InvalidParameterValueException(f"The runtime {runtime} is not supported: Headrace runs python3.x functions.")
+    return runtime
+
+
+def check_timeout(seconds: int) -> int:
+    """The timeout, if AWS allows it: its model does not say the greatest one."""
+    if seconds > limits.TIMEOUT_SECONDS_MAX:
+        raise InvalidParameterValueException(
+            f"1 validation error detected: Value '{seconds}' at 'timeout' failed to satisfy constraint: "
+            f"Member must have value less than or equal to {limits.TIMEOUT_SECONDS_MAX}"
+        )
+    return seconds
+
+
+def check_payload(payload: bytes) -> bytes:
+    """The event, if it is JSON; an empty one stays empty."""
+    if payload:
+        try:
+            json.loads(payload)
+        except ValueError as error:
+            raise InvalidRequestContentException(f"Could not parse request body into json: {error}") from None
+    return payload
+
+
+def weights(routing: Mapping[str, Any] | None, version: str) -> dict[str, float]:
+    """The shares of other versions in an alias."""
+    found: dict[str, float] = dict((routing or {}).get("AdditionalVersionWeights") or {})
+    if version in found:
+        raise InvalidParameterValueException(
+            f"Invalid function version {version}. Function version {version} is already included in routing configuration."
+        )
+    if "$LATEST" in found or (found and version == "$LATEST"):
+        raise InvalidParameterValueException("$LATEST is not supported for an alias pointing to more than 1 version")
+    if sum(found.values()) > 1:
+        raise InvalidParameterValueException("The sum of the weights is greater than 1")
+    return found
+
+
+def error_of(payload: bytes) -> str:
+    """One line that says what a failed function said."""
+    try:
+        value = json.loads(payload)
+        return f"{value.get('errorType', '')}: {value.get('errorMessage', '')}"[:1000]
+    except (ValueError, AttributeError):
+        return payload[:1000].decode("utf-8", "replace")
+
+
+def failed_items(payload: bytes, sequence_numbers: list[str]) -> tuple[bool, str | None]:
+    """What a function that reports batch item failures said: (failed, the earliest failed number or None for the whole batch).
+
+    AWS takes an empty or absent list as success, and an answer that names no record of the batch as a failure of all.
+    """
+    try:
+        value = json.loads(payload) if payload else None
+    except ValueError:
+        return True, None
+    if value is None or value in ({}, ""):
+        return False, None
+    if not isinstance(value, dict):
+        return True, None
+    failures = value.get("batchItemFailures")
+    if failures is None or failures == []:
+        return False, None
+    if not isinstance(failures, list):
+        return True, None
+    named = []
+    for failure in failures:
+        number = failure.get("itemIdentifier") if isinstance(failure, dict) else None
+        if number not in sequence_numbers:
+            return True, None
+        named.append(number)
+    return True, min(named, key=sequence_numbers.index)

@@ -1,0 +1,1 @@
+"""The machine of CloudWatch Logs: filter patterns."""

@@ -1,0 +1,1 @@
+"""Redshift: a columnar warehouse behind the PostgreSQL protocol and the Data API."""

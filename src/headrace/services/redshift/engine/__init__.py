@@ -1,0 +1,1 @@
+"""The warehouse process: DuckDB behind the PostgreSQL wire protocol, in the Redshift dialect."""

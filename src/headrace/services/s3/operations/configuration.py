@@ -1,0 +1,92 @@
+"""Operations on a bucket's configuration. What can't be changed here can be read: it is as in a new bucket on AWS."""
+
+from typing import Any
+
+from headrace.kit.errors import UnsupportedParameter
+from headrace.operation import Context, operation
+from headrace.services.s3 import errors, shapes, state
+
+_ALL_BLOCKED = {
+    "BlockPublicAcls": True, "IgnorePublicAcls": True, "BlockPublicPolicy": True, "RestrictPublicBuckets": True,
+}  # fmt: skip
+
+
+@operation(read_only=True)
+def get_bucket_versioning(ctx: Context, *, bucket: str, expected_bucket_owner: str | None = None) -> dict[str, Any]:
+    """Nothing: buckets keep no versions."""
+    state.bucket(ctx, bucket, expected_bucket_owner)
+    return {}
+
+
+@operation(read_only=True)
+def get_bucket_acl(ctx: Context, *, bucket: str, expected_bucket_owner: str | None = None) -> dict[str, Any]:
+    """The owner may do everything, and nobody else anything."""
+    return _private(state.bucket(ctx, bucket, expected_bucket_owner))
+
+
+@operation(read_only=True, accepts=("request_payer",))
+def get_object_acl(
+    ctx: Context, *, bucket: str, key: str, version_id: str | None = None, expected_bucket_owner: str | None = None
+) -> dict[str, Any]:
+    """The owner may do everything, and nobody else anything."""
+    found = state.bucket(ctx, bucket, expected_bucket_owner)
+    state.find_object(ctx.tx, found, key)
+    return _private(found)
+
+
+def _private(found: state.Bucket) -> dict[str, Any]:
+    owner = shapes.owner(found.account)
+    return {"Owner": owner, "Grants": [{"Grantee": {**owner, "Type": "CanonicalUser"}, "Permission": "FULL_CONTROL"}]}
+
+
+@operation(read_only=True)
+def get_bucket_ownership_controls(ctx: Context, *, bucket: str, expected_bucket_owner: str | None = None) -> dict[str, Any]:
+    """The bucket's owner owns all objects."""
+    state.bucket(ctx, bucket, expected_bucket_owner)
+    return {"OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}}
+
+
+@operation(accepts=("content_md5", "checksum_algorithm"))
+def put_bucket_ownership_controls(
+    ctx: Context, *, bucket: str, ownership_controls: dict[str, Any], expected_bucket_owner: str | None = None
+) -> None:
+    """Take what is so anyway: BucketOwnerEnforced."""
+    state.bucket(ctx, bucket, expected_bucket_owner)
+    if ownership_controls.get("Rules") != [{"ObjectOwnership": "BucketOwnerEnforced"}]:
+        raise UnsupportedParameter("Headrace has no access control lists: object ownership is BucketOwnerEnforced.")
+
+
+@operation(read_only=True)
+def get_public_access_block(ctx: Context, *, bucket: str, expected_bucket_owner: str | None = None) -> dict[str, Any]:
+    """Everything is blocked: nothing here is ever public."""
+    state.bucket(ctx, bucket, expected_bucket_owner)
+    return {"PublicAccessBlockConfiguration": _ALL_BLOCKED}
+
+
+@operation(accepts=("content_md5", "checksum_algorithm", "public_access_block_configuration"))
+def put_public_access_block(ctx: Context, *, bucket: str, expected_bucket_owner: str | None = None) -> None:
+    """Taken without effect: nothing here is ever public, whatever a bucket would allow."""
+    state.bucket(ctx, bucket, expected_bucket_owner)
+
+
+@operation(read_only=True)
+def get_bucket_policy(ctx: Context, *, bucket: str, expected_bucket_owner: str | None = None) -> dict[str, Any]:
+    """None: buckets have no policies here."""
+    state.bucket(ctx, bucket, expected_bucket_owner)
+    raise errors.NoSuchBucketPolicy("The bucket policy does not exist", BucketName=bucket)
+
+
+@operation(read_only=True)
+def get_bucket_lifecycle_configuration(ctx: Context, *, bucket: str, expected_bucket_owner: str | None = None) -> dict[str, Any]:
+    """None: nothing expires by itself here."""
+    state.bucket(ctx, bucket, expected_bucket_owner)
+    raise errors.NoSuchLifecycleConfiguration("The lifecycle configuration does not exist", BucketName=bucket)
+
+
+@operation(read_only=True)
+def get_bucket_notification_configuration(
+    ctx: Context, *, bucket: str, expected_bucket_owner: str | None = None
+) -> dict[str, Any]:
+    """Nothing: buckets announce nothing yet."""
+    state.bucket(ctx, bucket, expected_bucket_owner)
+    return {}
