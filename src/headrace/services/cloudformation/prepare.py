@@ -106,7 +106,8 @@ def given_parameters(
             found[name] = parameter["ParameterValue"]
         elif before is None or name not in before.parameters:
             raise ValidationError(
-                f"Invalid input for parameter key {name}. Cannot specify usePreviousValue as true for a parameter key not in the previous template"
+                f"Invalid input for parameter key {name}. Cannot specify usePreviousValue as true for a "
+                "parameter key not in the previous template"
             )
         else:
             found[name] = before.parameters[name]
@@ -191,7 +192,8 @@ def _check_resources(processed: Mapping[str, Any], items: Sequence[Planned]) -> 
             nested = kind.type == "AWS::CloudFormation::Stack" and reference.attribute.startswith("Outputs.")
             if reference.attribute not in kind.attributes and not nested:
                 raise ValidationError(
-                    f"Template error: resource {reference.name} does not support attribute type {reference.attribute} in Fn::GetAtt"
+                    f"Template error: resource {reference.name} does not support attribute type {reference.attribute} "
+                    "in Fn::GetAtt"
                 )
 
 

@@ -104,7 +104,8 @@ class Resource(msgspec.Struct):
     """A resource of a stack.
 
     `operation` is the stack's operation that touched it last, `action` what that does (CREATE, UPDATE, REPLACE, KEEP,
-    RESTORE, DELETE), and `stage` how far it has come: "" → "began" (the call may have been made) → "made" (it was) → "done" or "failed".
+    RESTORE, DELETE), and `stage` how far it has come: "" → "began" (the call may have been made) →
+    "made" (it was) → "done" or "failed".
     """
 
     name: str

@@ -25,7 +25,7 @@ def create_change_set(
     client_token: str | None = None, description: str | None = None, change_set_type: str = "UPDATE",
     on_stack_failure: str | None = None,
 ) -> Structure:  # fmt: skip
-    """Find out what a template would change. With the type CREATE the stack is new; it has no resources until the set is executed.
+    """Find out what a template would change. With the type CREATE the stack is new, and has no resources yet.
 
     Differs from AWS: the change set is complete (or has failed) when this returns. Imports are refused.
     """

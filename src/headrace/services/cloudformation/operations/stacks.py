@@ -162,8 +162,8 @@ def delete_stack(
         raise ValidationError(f"Stack [{row.stack_id}] cannot be deleted while in status {row.status}")
     if retain_resources and row.status != "DELETE_FAILED":
         raise ValidationError(
-            f"Invalid operation on stack [{row.stack_id}]. When deleting a stack, specify RetainResources only for a stack in the "
-            "DELETE_FAILED state"
+            f"Invalid operation on stack [{row.stack_id}]. When deleting a stack, specify RetainResources only for a stack in "
+            "the DELETE_FAILED state"
         )
     row.retain = retain_resources or []
     row.operation, row.token = ctx.ids.uuid(), client_request_token
