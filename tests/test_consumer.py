@@ -1,13 +1,13 @@
 """The consumer: every record at least once and in order, retries, halving, dead letters, and its place after a crash."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
 from fakes import ARN, ListSource, make_context
-from headrace.consumer import CHECKPOINTS, LEASE_SECONDS, Consumer, Outcome, Subscription, batch_id
+from headrace.consumer import CHECKPOINTS, LEASE_SECONDS, Consumer, NotNow, Outcome, Subscription, batch_id
 from headrace.ports import Ports, SourceRecord
 from headrace.store.memory import Crash, Faults, MemoryStore
 
@@ -106,6 +106,39 @@ def test_retry__exception_counts_as_failure() -> None:
     handler.fails = fails
     play(ListSource({"s": [b"a"]}), handler)
     assert handler.batches == [["a"], ["a"]]
+
+
+def test_not_now__counts_nothing() -> None:
+    handler = Recorder()
+
+    def fails(batch: list[str]) -> Outcome:
+        if len(handler.batches) < 5:
+            raise NotNow
+        return Outcome()
+
+    handler.fails = fails
+    play(ListSource({"s": [b"a", b"b"]}), handler, attempts_max=0)
+    assert handler.batches == [["a", "b"]] * 5
+    assert handler.dead == []
+
+
+def test_changed_subscription__goes_on_at_once_where_it_was() -> None:
+    handler = Recorder()
+    source = ListSource({"s": [b"a"]})
+    ctx = make_context(None, ports=Ports(sources={"fake": source}))
+    subscription = Subscription("sub", ctx.account, ctx.region, ARN)
+    runner = ByHand()
+    wanted = [subscription]
+    look = Consumer("test", lambda _: wanted, handler).worker(runner)  # type: ignore[arg-type]
+    runner.run(ctx, look)
+    wanted.clear()
+    look.step(ctx)
+    source.values["s"].append(b"b")
+    wanted.append(replace(subscription, batch_size_max=1))
+    before = ctx.clock.now()
+    runner.run(ctx, look)
+    assert handler.batches == [["a"], ["b"]]
+    assert ctx.clock.now() - before < 1
 
 
 def test_retry__goes_on_where_it_failed() -> None:

@@ -27,6 +27,7 @@ LEASE_SECONDS = 30.0
 LOOK_FOR_SHARDS_SECONDS = 1.0
 RETRY_WAIT_MIN_SECONDS = 0.1
 RETRY_WAIT_MAX_SECONDS = 60.0
+NOT_NOW_WAIT_SECONDS = 0.05
 READ_SIZE_MAX_BYTES = 6 << 20
 PARALLEL_THREADS_MAX = 64
 
@@ -66,11 +67,15 @@ class Outcome:
     failed_from: str | None = None
 
 
+class NotNow(Exception):
+    """Raised by a handler that can't take records at this moment: nothing is counted, and they are offered again soon."""
+
+
 class Handler(Protocol):
     """What a subscription does with its records."""
 
     def handle(self, ctx: Context, subscription: Subscription, shard_id: str, records: Sequence[SourceRecord]) -> Outcome:
-        """Handle the records in order. An exception counts as a failure of the whole batch."""
+        """Handle the records in order. An exception counts as a failure of the whole batch; NotNow as nothing."""
 
     def give_up(
         self, ctx: Context, subscription: Subscription, shard_id: str, records: Sequence[SourceRecord], reason: str, attempts: int
@@ -113,6 +118,7 @@ class Consumer:
         self._handler = handler
         self._topics = topics
         self._readers: dict[str, _Reader] = {}
+        self._owner = ""
         self._pool = ThreadPoolExecutor(PARALLEL_THREADS_MAX, thread_name_prefix=name)
 
     def worker(self, runner: Runner) -> Worker:
@@ -125,6 +131,8 @@ class Consumer:
         return Worker(f"{self._name}", step, self._topics)
 
     def _look(self, ctx: Context, runner: Runner) -> None:
+        # One owner for all readers: a subscription that was changed goes on at once, under the lease that is held already.
+        self._owner = self._owner or ctx.ids.uuid()
         wanted: dict[str, tuple[Subscription, str, RecordSource]] = {}
         for subscription in self._subscriptions(ctx):
             source = ctx.ports.sources[subscription.source_arn.split(":", 3)[2]]
@@ -137,7 +145,9 @@ class Consumer:
             runner.remove(name)
         for name, (subscription, shard_id, source) in wanted.items():
             if name not in self._readers:
-                reader = self._readers[name] = _Reader(name, subscription, shard_id, source, self._handler, self._pool)
+                reader = self._readers[name] = _Reader(
+                    name, subscription, shard_id, source, self._handler, self._pool, self._owner
+                )
                 scope = ctx.at(subscription.account, subscription.region)
                 runner.add(Worker(name, reader.step, (source.topic(scope, subscription.source_arn, shard_id),)))
 
@@ -185,6 +195,7 @@ class _Reader:
         source: RecordSource,
         handler: Handler,
         pool: ThreadPoolExecutor,
+        owner: str,
     ) -> None:
         self.subscription = subscription
         self._name = name
@@ -192,7 +203,7 @@ class _Reader:
         self._source = source
         self._handler = handler
         self._pool = pool
-        self._owner = ""
+        self._owner = owner
         self._lease: leases.Lease | None = None
         self._checkpoint: Checkpoint | None = None
         self._filling_since: float | None = None
@@ -241,7 +252,10 @@ class _Reader:
         if wanted.fixed_batches and not checkpoint.sizes:
             checkpoint = Checkpoint(checkpoint.position, attempts=checkpoint.attempts, sizes=[len(records)])
             self._save(ctx, checkpoint)
-        outcome = self._handle(ctx, records)
+        try:
+            outcome = self._handle(ctx, records)
+        except NotNow:
+            return NOT_NOW_WAIT_SECONDS
         if outcome.error is None:
             self._advance(ctx, checkpoint, len(records), records[-1].sequence_number, records, batch.position)
             return 0.0
@@ -252,7 +266,6 @@ class _Reader:
         now = ctx.clock.now()
         if self._lease is not None and self._checkpoint is not None and self._lease.until - now > LEASE_SECONDS / 2:
             return self._checkpoint
-        self._owner = self._owner or ctx.ids.uuid()
 
         def body(inner: Context) -> tuple[leases.Lease | None, Checkpoint | None]:
             lease = leases.take(inner.tx, self._name, self._owner, inner.clock.now(), LEASE_SECONDS)
@@ -274,6 +287,8 @@ class _Reader:
             return
 
         def body(inner: Context) -> None:
+            if self._retired:
+                raise leases.LeaseLost(self._name)
             leases.check(inner.tx, self._name, lease)
             CHECKPOINTS.put(inner.tx, checkpoint, self.subscription.id, self._shard_id)
 
@@ -318,6 +333,8 @@ class _Reader:
     def _handle_part(self, ctx: Context, records: Sequence[SourceRecord]) -> Outcome:
         try:
             return self._handler.handle(ctx, self.subscription, self._shard_id, records)
+        except NotNow:
+            raise
         except Exception as error:
             log.warning("%s: a batch failed: %s", self._name, error, exc_info=log.isEnabledFor(logging.DEBUG))
             return Outcome(f"{type(error).__name__}: {error}")

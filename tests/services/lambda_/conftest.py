@@ -1,4 +1,4 @@
-"""An engine of its own for these tests, without a server."""
+"""Fixtures of these tests: an engine of its own, and a caller through boto3."""
 
 import http.server
 import importlib.util

@@ -1,0 +1,64 @@
+"""The capacity units that an operation uses, as AWS counts them, and the metrics of item collections."""
+
+from typing import Any
+
+from headrace.services.dynamodb.engine import keys
+from headrace.services.dynamodb.engine.values import Item
+from headrace.services.dynamodb.state import Index, Table
+
+_WRITE_UNIT_BYTES = 1024
+_READ_UNIT_BYTES = 4096
+
+
+def write_units(old_size_bytes: int, new_size_bytes: int, *, transactional: bool = False) -> float:
+    """A write counts the larger of the item before and after, in KiB; in a transaction twice."""
+    units = max(1, -(-max(old_size_bytes, new_size_bytes) // _WRITE_UNIT_BYTES))
+    return float(units * 2 if transactional else units)
+
+
+def read_units(size_bytes: int, *, consistent: bool, transactional: bool = False) -> float:
+    """A read counts every 4 KiB: half a unit, one when consistent, two in a transaction."""
+    units = max(1, -(-size_bytes // _READ_UNIT_BYTES))
+    return units * (2.0 if transactional else 1.0 if consistent else 0.5)
+
+
+def consumed(wanted: str | None, table: Table, units: float, *, index: Index | None = None) -> dict[str, Any] | None:
+    """ConsumedCapacity, if the caller wants it. `index` is what was read in place of the table."""
+    if wanted not in ("TOTAL", "INDEXES"):
+        return None
+    answer: dict[str, Any] = {"TableName": table.row.name, "CapacityUnits": units}
+    if wanted == "INDEXES":
+        if index is None:
+            answer["Table"] = {"CapacityUnits": units}
+        else:
+            answer["Table"] = {"CapacityUnits": 0.0}
+            kind = "LocalSecondaryIndexes" if index.row.local else "GlobalSecondaryIndexes"
+            answer[kind] = {index.row.name: {"CapacityUnits": units}}
+    return answer
+
+
+def written(wanted: str | None, table: Table, units: float, before: Item | None, after: Item | None) -> dict[str, Any] | None:
+    """ConsumedCapacity of a write: each index entry that is made, moved or removed counts as well."""
+    answer = consumed(wanted, table, units)
+    if answer is None or not table.indexes:
+        return answer
+    for index in table.indexes:
+        name = index.row.name
+        old = None if before is None else keys.of_entry_if_any(index.schema, before)
+        new = None if after is None else keys.of_entry_if_any(index.schema, after)
+        extra = units * ((old is not None) + (new is not None) if old != new else new is not None and before != after)
+        if not extra:
+            continue
+        answer["CapacityUnits"] += extra
+        if wanted == "INDEXES":
+            kind = "LocalSecondaryIndexes" if index.row.local else "GlobalSecondaryIndexes"
+            answer.setdefault(kind, {})[name] = {"CapacityUnits": extra}
+    return answer
+
+
+def collection_metrics(wanted: str | None, table: Table, item: Item) -> dict[str, Any] | None:
+    """ItemCollectionMetrics of a write to a table with local indexes, if the caller wants them."""
+    if wanted != "SIZE" or not table.local_indexes:
+        return None
+    name = table.schema.partition.name
+    return {"ItemCollectionKey": {name: item[name]}, "SizeEstimateRangeGB": [0.0, 1.0]}

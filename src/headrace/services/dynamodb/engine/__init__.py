@@ -1,0 +1,1 @@
+"""The machine inside: numbers, values, keys and expressions. Pure; knows neither store nor operation."""

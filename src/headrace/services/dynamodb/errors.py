@@ -1,0 +1,66 @@
+"""DynamoDB's errors, named as the model's error shapes, with AWS's sentences."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from headrace.kit.errors import AwsError
+
+
+class ResourceNotFoundException(AwsError):
+    """There is no such table, index or stream."""
+
+
+class ResourceInUseException(AwsError):
+    """The table exists already, or is being changed."""
+
+
+class LimitExceededException(AwsError):
+    """Too many tables, indexes or tags."""
+
+
+class ConditionalCheckFailedException(AwsError):
+    """The item does not satisfy the condition."""
+
+
+class TransactionCanceledException(AwsError):
+    """A transaction was not carried out; CancellationReasons says why, one for each of its items."""
+
+
+class IdempotentParameterMismatchException(AwsError):
+    """A client token was used again for another transaction."""
+
+
+class ItemCollectionSizeLimitExceededException(AwsError):
+    """An item collection of a table with local indexes is too large."""
+
+
+class ExpiredIteratorException(AwsError):
+    """A shard iterator is older than fifteen minutes."""
+
+
+class TrimmedDataAccessException(AwsError):
+    """The records asked for were removed after their twenty-four hours."""
+
+
+def no_resource() -> ResourceNotFoundException:
+    """What data operations say of a missing table."""
+    return ResourceNotFoundException("Requested resource not found")
+
+
+def no_table(name: str) -> ResourceNotFoundException:
+    """What table operations say of a missing table."""
+    return ResourceNotFoundException(f"Requested resource not found: Table: {name} not found")
+
+
+def condition_failed(item: Any = None) -> ConditionalCheckFailedException:
+    """The condition does not hold; with the item, if the caller wanted it."""
+    return ConditionalCheckFailedException("The conditional request failed", Item=item)
+
+
+def canceled(reasons: Sequence[dict[str, Any]]) -> TransactionCanceledException:
+    """A transaction that was not carried out."""
+    codes = ", ".join(str(reason["Code"]) for reason in reasons)
+    return TransactionCanceledException(
+        f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]",
+        CancellationReasons=list(reasons),
+    )

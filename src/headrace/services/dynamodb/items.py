@@ -1,0 +1,172 @@
+"""Items in the store: one write changes the item, its index entries, its expiry, the counts and the stream together.
+
+An item is kept as its size in 4 bytes and its JSON in DynamoDB's own form, so an answer is built without decoding it. What a
+write costs is what most of the service costs: nothing here is decoded or encoded that need not be.
+"""
+
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from headrace.kit.errors import ValidationException
+from headrace.services.dynamodb import limits, state
+from headrace.services.dynamodb.engine import keys, values
+from headrace.services.dynamodb.engine.values import Item
+from headrace.services.dynamodb.state import Table
+from headrace.store.api import Transaction
+
+INSERT, MODIFY, REMOVE = 0, 1, 2
+_SIZE_BYTES = 4
+_encode: Callable[[Any], bytes] = msgspec.json.encode
+_encode_change: Callable[[Any], bytes] = msgspec.msgpack.Encoder().encode
+_decode: Callable[[bytes], Item] = msgspec.json.Decoder(dict[str, dict[str, Any]]).decode
+_pack_counts = struct.Struct(">QQ").pack
+_unpack_counts = struct.Struct(">QQ").unpack
+
+
+def encode(item: Item, size_bytes: int) -> bytes:
+    """An item as it is kept; ValidationException when it is too large."""
+    if size_bytes > limits.ITEM_SIZE_MAX_BYTES:
+        raise ValidationException("Item size has exceeded the maximum allowed size")
+    return size_bytes.to_bytes(_SIZE_BYTES, "big") + _encode(item)
+
+
+def decode(stored: bytes) -> Item:
+    """The item of what is kept."""
+    return _decode(stored[_SIZE_BYTES:])
+
+
+def size_of(stored: bytes) -> int:
+    """The size of an item that is kept."""
+    return int.from_bytes(stored[:_SIZE_BYTES], "big")
+
+
+def raw(stored: bytes) -> msgspec.Raw:
+    """The item for an answer, as it is kept."""
+    return msgspec.Raw(stored[_SIZE_BYTES:])
+
+
+def write(
+    tx: Transaction,
+    table: Table,
+    place: bytes,
+    old: bytes | None,
+    new: bytes | None,
+    item: Item,
+    now_ms: int,
+    *,
+    by_expiry: bool = False,
+) -> None:
+    """Put `new` (or nothing) where `old` (or nothing) is. `item` is the new item, or the old one's key when it goes."""
+    if old is None:
+        if new is None:
+            return
+        event = INSERT
+    elif new is None:
+        event = REMOVE
+    elif old == new or (len(old) == len(new) and decode(old) == item):
+        # AWS makes no stream record of a change that changes nothing; and then there is nothing to write either.
+        return
+    else:
+        event = MODIFY
+    if table.indexes:
+        _write_entries(tx, table, place, old, None if new is None else item)
+    if new is None:
+        tx.clear(table.prefix + place)
+    else:
+        tx.set(table.prefix + place, new)
+        if table.expiry is not None:
+            write_expiry(tx, table, place, item)
+    _count(tx, table, place, old, new)
+    if table.logs:
+        _append_change(tx, table, place, event, old, new, item, now_ms, by_expiry)
+
+
+def _count(tx: Transaction, table: Table, place: bytes, old: bytes | None, new: bytes | None) -> None:
+    counts = table.counts
+    key = counts[place[0] * len(counts) >> 8]
+    kept = tx.get(key)
+    items, size_bytes = (0, 0) if kept is None else _unpack_counts(kept)
+    if new is not None:
+        items += 1
+        size_bytes += int.from_bytes(new[:4], "big")
+    if old is not None:
+        items -= 1
+        size_bytes -= int.from_bytes(old[:4], "big")
+    tx.set(key, _pack_counts(items, size_bytes))
+
+
+def _append_change(
+    tx: Transaction,
+    table: Table,
+    place: bytes,
+    event: int,
+    old: bytes | None,
+    new: bytes | None,
+    item: Item,
+    now_ms: int,
+    by_expiry: bool,
+) -> None:
+    # As layers.log.append, whose keys `changes` reads: written out, for this runs with every write.
+    logs = table.logs
+    log = logs[place[0] * len(logs) >> 8]
+    last = log + b"\x00"
+    kept = tx.get(last)
+    number = (1 if kept is None else int.from_bytes(kept, "big") + 1).to_bytes(8, "big")
+    change = (
+        event, now_ms, by_expiry, _encode(keys.key_of(table.schema, item)),
+        new if table.with_new else None, old if table.with_old else None,
+    )  # fmt: skip
+    tx.set(log + b"\x01" + number, _encode_change(change))
+    tx.set(last, number)
+    tx.announce(b"log:" + log)
+
+
+def _write_entries(tx: Transaction, table: Table, place: bytes, old: bytes | None, item: Item | None) -> None:
+    before = None if old is None else decode(old)
+    for index in table.indexes:
+        old_entry = None if before is None else keys.of_entry_if_any(index.schema, before)
+        new_entry = None if item is None else keys.of_entry(index.schema, item, index.row.name)
+        if old_entry == new_entry:
+            continue
+        if old_entry is not None:
+            tx.clear(index.prefix + old_entry + place)
+        if new_entry is not None:
+            tx.set(index.prefix + new_entry + place, place)
+
+
+def write_expiry(tx: Transaction, table: Table, place: bytes, item: Item) -> None:
+    """Remember when an item expires, if it says so: a whole number of seconds since 1970."""
+    seconds = expiry_of(table, item)
+    if seconds is not None:
+        tx.set(state.EXPIRY + seconds.to_bytes(8, "big") + table.row.id.to_bytes(8, "big") + place, table.expiry_value)
+
+
+def expiry_of(table: Table, item: Item) -> int | None:
+    """When an item expires (seconds since 1970), or None."""
+    if table.expiry is None:
+        return None
+    text = item.get(table.expiry, {}).get("N")
+    if text is None or text[0] == "-" or len(text) > 40:
+        return None
+    seconds = int(text.partition(".")[0])
+    return seconds if seconds < 1 << 62 else None
+
+
+def check_index_keys(table: Table, item: Item) -> None:
+    """ValidationException when an attribute of the item can't be the key of an index that it belongs to."""
+    for index in table.indexes:
+        for key in index.schema:
+            if key is not None:
+                keys.index_content(key, item, index.row.name)
+
+
+def take(table: Table, item: Item) -> tuple[bytes, bytes]:
+    """(place, what is to be kept) of an item that a caller gave; ValidationException when it is not right."""
+    size_bytes = values.take_item(item)
+    place = keys.of_item(table.schema, item)
+    if table.indexes:
+        check_index_keys(table, item)
+    return place, encode(item, size_bytes)

@@ -1,0 +1,213 @@
+"""Tables: create, describe, list, update, delete."""
+
+import time
+from typing import Any
+
+from headrace.kit.errors import ValidationException
+from headrace.layers import tags as tag_rows
+from headrace.operation import Context, operation
+from headrace.services.dynamodb import errors, fills, limits, rules, shapes, state
+from headrace.services.dynamodb.state import IndexRow, StreamRow, Table, TableRow
+from headrace.store import tuples
+
+
+@operation(accepts=("sse_specification", "on_demand_throughput", "warm_throughput"))
+def create_table(
+    ctx: Context,
+    *,
+    table_name: str,
+    attribute_definitions: list[dict[str, str]] | None = None,
+    key_schema: list[dict[str, str]] | None = None,
+    local_secondary_indexes: list[dict[str, Any]] | None = None,
+    global_secondary_indexes: list[dict[str, Any]] | None = None,
+    billing_mode: str | None = None,
+    provisioned_throughput: dict[str, int] | None = None,
+    stream_specification: dict[str, Any] | None = None,
+    tags: list[dict[str, str]] | None = None,
+    table_class: str | None = None,
+    deletion_protection_enabled: bool | None = None,
+) -> dict[str, Any]:
+    """Create a table. Differs from AWS: it is ACTIVE at once, and what is provisioned limits nothing."""
+    rules.check_table_name(table_name)
+    known = rules.definitions(attribute_definitions)
+    billing = billing_mode or "PROVISIONED"
+    read_units, write_units = rules.throughput(billing, provisioned_throughput)
+    partition, sort = rules.key_names(key_schema or [], known)
+    for given, word in ((local_secondary_indexes, "Local"), (global_secondary_indexes, "Global")):
+        if given is not None and not given:
+            raise rules.refuse(f"List of {word}SecondaryIndexes is empty")
+    wanted = [(one, True) for one in local_secondary_indexes or ()] + [(one, False) for one in global_secondary_indexes or ()]
+    rows = [
+        rules.index_row(one, number, known, local=local, billing=billing) for number, (one, local) in enumerate(wanted, start=1)
+    ]
+    rules.check_indexes(rows, partition, sort)
+    rules.check_all_used(known, rules.used_attributes(partition, sort, rows))
+    if state.find(ctx, table_name) is not None:
+        raise errors.ResourceInUseException(f"Table already exists: {table_name}")
+    row = TableRow(
+        id=state.next_number(ctx.tx), name=table_name, uuid=ctx.ids.uuid(), created_at=ctx.clock.now(), definitions=known,
+        partition=partition, sort=sort, billing=billing, read_units=read_units, write_units=write_units, indexes=rows,
+        indexes_made=len(rows), protected=bool(deletion_protection_enabled), table_class=table_class,
+    )  # fmt: skip
+    if stream_specification is not None:
+        _switch_stream(ctx, row, stream_specification)
+    state.save(ctx, row)
+    if tags:
+        tag_rows.add(ctx.tx, state.table_arn(ctx.account, ctx.region, table_name), tag_rows.from_list(tags))
+    return {"TableDescription": _describe(ctx, state.described(ctx, table_name))}
+
+
+@operation(read_only=True)
+def describe_table(ctx: Context, *, table_name: str) -> dict[str, Any]:
+    """A table's keys, indexes, settings and counts. Differs from AWS: the item count is exact at any time."""
+    return {"Table": _describe(ctx, state.described(ctx, table_name))}
+
+
+@operation(read_only=True)
+def list_tables(ctx: Context, *, exclusive_start_table_name: str | None = None, limit: int | None = None) -> dict[str, Any]:
+    """The names of the account's tables in this region, a page at a time."""
+    count = limit or limits.TABLES_PAGE_MAX
+    after = None if exclusive_start_table_name is None else (ctx.account, ctx.region, exclusive_start_table_name)
+    found = state.TABLES.scan(ctx.tx, ctx.account, ctx.region, after=after, limit=count + 1)
+    names = [row.name for _, row in found]
+    answer: dict[str, Any] = {"TableNames": names[:count]}
+    if len(names) > count:
+        answer["LastEvaluatedTableName"] = names[count - 1]
+    return answer
+
+
+@operation(accepts=("sse_specification", "on_demand_throughput", "warm_throughput"))
+def update_table(
+    ctx: Context,
+    *,
+    table_name: str,
+    attribute_definitions: list[dict[str, str]] | None = None,
+    billing_mode: str | None = None,
+    provisioned_throughput: dict[str, int] | None = None,
+    global_secondary_index_updates: list[dict[str, Any]] | None = None,
+    stream_specification: dict[str, Any] | None = None,
+    table_class: str | None = None,
+    deletion_protection_enabled: bool | None = None,
+) -> dict[str, Any]:
+    """Change a table: its billing, its stream, its global indexes.
+
+    Differs from AWS: all of it may come in one request; the table stays ACTIVE; an index over few items is ACTIVE at once.
+    """
+    table = state.described(ctx, table_name)
+    # The compiled table is shared, and this transaction may be run again: work on a row of our own.
+    row = state.TABLES.get(ctx.tx, ctx.account, ctx.region, table.row.name)
+    assert row is not None
+    if billing_mode is not None or provisioned_throughput is not None:
+        _change_billing(ctx, row, billing_mode, provisioned_throughput)
+    if table_class is not None:
+        row.table_class = table_class
+    if deletion_protection_enabled is not None:
+        row.protected = deletion_protection_enabled
+    if stream_specification is not None:
+        _switch_stream(ctx, row, stream_specification)
+    added: list[IndexRow] = []
+    if global_secondary_index_updates:
+        row.definitions = {**row.definitions, **rules.definitions(attribute_definitions)}
+        added = [one for one in (_change_index(ctx, row, change) for change in global_secondary_index_updates) if one]
+        rules.check_indexes(row.indexes, row.partition, row.sort)
+        used = rules.used_attributes(row.partition, row.sort, row.indexes)
+        row.definitions = {name: kind for name, kind in row.definitions.items() if name in used}
+    state.save(ctx, row)
+    for index in added:
+        fills.begin(ctx, state.described(ctx, row.name), index.number)
+    return {"TableDescription": _describe(ctx, state.described(ctx, row.name))}
+
+
+@operation
+def delete_table(ctx: Context, *, table_name: str) -> dict[str, Any]:
+    """Delete a table. Its stream can be read for another 24 hours. Differs from AWS: the name is free at once."""
+    table = state.described(ctx, table_name)
+    row = table.row
+    if row.protected:
+        raise ValidationException(
+            "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first."
+        )
+    answer = {"TableDescription": _describe(ctx, table, status="DELETING")}
+    if row.stream is not None:
+        _close_stream(ctx, row.name, row.stream)
+    state.TABLES.delete(ctx.tx, ctx.account, ctx.region, row.name)
+    tag_rows.drop(ctx.tx, table.arn)
+    state.FILLS.delete_all(ctx.tx, row.id)
+    state.doom(ctx.tx, [tuples.pack(("dynamodb", "item", row.id)), tuples.pack(("dynamodb", "count", row.id))])
+    return answer
+
+
+def _describe(ctx: Context, table: Table, *, status: str = "ACTIVE") -> dict[str, Any]:
+    return shapes.table(table, state.counted(ctx.tx, table), {}, status=status)
+
+
+def _change_billing(ctx: Context, row: TableRow, mode: str | None, given: dict[str, int] | None) -> None:
+    billing = mode or row.billing
+    if billing == row.billing and given is None:
+        return
+    row.read_units, row.write_units = rules.throughput(billing, given)
+    if billing != row.billing:
+        row.billing, row.billing_changed_at = billing, ctx.clock.now()
+        for index in row.indexes:
+            index.read_units, index.write_units = (0, 0) if billing == "PAY_PER_REQUEST" else (row.read_units, row.write_units)
+
+
+def _switch_stream(ctx: Context, row: TableRow, given: dict[str, Any]) -> None:
+    view = rules.check_stream(given)
+    if view is None:
+        if row.stream is None:
+            if row.last_stream is None and state.find(ctx, row.name) is None:
+                return
+            raise ValidationException("Table is already without a stream: StreamEnabled is false already")
+        _close_stream(ctx, row.name, row.stream)
+        row.stream, row.stream_id, row.stream_view = None, 0, ""
+        return
+    if row.stream is not None:
+        raise errors.ResourceInUseException(f"Table already has an enabled stream: TableName: {row.name}")
+    now = ctx.clock.now()
+    label = _free_label(ctx, row.name, now)
+    stream = StreamRow(state.next_number(ctx.tx), row.name, label, view, now, row.partition, row.sort, limits.STREAM_SHARDS)
+    state.STREAMS.put(ctx.tx, stream, ctx.account, ctx.region, row.name, label)
+    row.stream = row.last_stream = label
+    row.stream_id, row.stream_view = stream.id, view
+    ctx.tx.announce(state.STREAMS_TOPIC)
+
+
+def _free_label(ctx: Context, name: str, now: float) -> str:
+    """The time as a label; later by a millisecond when a stream of that label is there already."""
+    while True:
+        label = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now))}.{int(now * 1000) % 1000:03d}"
+        if state.STREAMS.get(ctx.tx, ctx.account, ctx.region, name, label) is None:
+            return label
+        now += 0.001
+
+
+def _close_stream(ctx: Context, name: str, label: str) -> None:
+    stream = state.STREAMS.get(ctx.tx, ctx.account, ctx.region, name, label)
+    assert stream is not None
+    stream.closed_at = ctx.clock.now()
+    state.STREAMS.put(ctx.tx, stream, ctx.account, ctx.region, name, label)
+    for shard in range(stream.shards):
+        ctx.tx.announce(b"log:" + state.log_of(stream.id, shard))
+
+
+def _change_index(ctx: Context, row: TableRow, change: dict[str, Any]) -> IndexRow | None:
+    """Apply one GlobalSecondaryIndexUpdate to the row; the index, if it is a new one."""
+    if "Create" in change:
+        row.indexes_made += 1
+        made = rules.index_row(change["Create"], row.indexes_made, row.definitions, local=False, billing=row.billing)
+        made.filling = True
+        row.indexes.append(made)
+        return made
+    name = (change.get("Update") or change.get("Delete") or {}).get("IndexName")
+    index = next((one for one in row.indexes if one.name == name and not one.local), None)
+    if index is None:
+        raise errors.ResourceNotFoundException("Requested resource not found")
+    if "Delete" in change:
+        row.indexes.remove(index)
+        state.FILLS.delete(ctx.tx, row.id, index.number)
+        state.doom(ctx.tx, [tuples.pack(("dynamodb", "item", row.id)) + index.number.to_bytes(2, "big")])
+    else:
+        given = change["Update"].get("ProvisionedThroughput")
+        index.read_units, index.write_units = rules.throughput(row.billing, given, index.name)
+    return None

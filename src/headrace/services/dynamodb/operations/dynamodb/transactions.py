@@ -1,0 +1,240 @@
+"""Transactions: several reads or writes, all or none."""
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from headrace.kit.errors import ValidationException
+from headrace.operation import Context, operation
+from headrace.services.dynamodb import capacity, errors, guards, items, limits, mutations, state
+from headrace.services.dynamodb.engine import projections
+from headrace.services.dynamodb.engine.binding import Binding
+from headrace.services.dynamodb.mutations import Change
+from headrace.services.dynamodb.state import Token
+
+_NONE = {"Code": "None"}
+_DUPLICATES = "Transaction request cannot include multiple operations on one item"
+_digest_encode = msgspec.json.Encoder(order="sorted").encode
+
+
+class Step:
+    """One item of a transaction, prepared: its guard, its change, and what it gives back when the guard fails."""
+
+    __slots__ = ("change", "guard", "wanted")
+
+    def __init__(self, guard: guards.Guard, change: Change, wanted: str | None) -> None:
+        self.guard = guard
+        self.change = change
+        self.wanted = wanted
+
+
+@operation
+def transact_write_items(
+    ctx: Context,
+    *,
+    transact_items: list[dict[str, Any]],
+    client_request_token: str | None = None,
+    return_consumed_capacity: str | None = None,
+    return_item_collection_metrics: str | None = None,
+) -> dict[str, Any]:
+    """Carry out up to a hundred writes and condition checks, all or none.
+
+    Under a client's token the same request is carried out once in ten minutes. Differs from AWS: conflicts with other
+    transactions do not occur, because transactions run one after another.
+    """
+    if len(transact_items) > limits.TRANSACTION_ITEMS_MAX:
+        raise ValidationException(
+            f"Member must have length less than or equal to {limits.TRANSACTION_ITEMS_MAX}, Member must have length greater "
+            "than or equal to 1"
+        )
+    repeated = client_request_token is not None and _is_repeated(ctx, client_request_token, transact_items)
+    steps, reasons = _prepare(ctx, transact_items)
+    if not repeated:
+        for number, step in enumerate(steps):
+            if step is not None and reasons[number] is _NONE:
+                reasons[number] = _checked(step)
+        if any(reason is not _NONE for reason in reasons):
+            raise errors.canceled(reasons)
+    changes = [step.change for step in steps if step is not None]
+    size_bytes = sum(items.size_of(change.new) for change in changes if change.new is not None)
+    if size_bytes > limits.TRANSACTION_SIZE_MAX_BYTES:
+        raise ValidationException("Transaction request exceeds the maximum allowed size of 4 MB")
+    if not repeated:
+        now_ms = ctx.clock.now_ms()
+        for change in changes:
+            items.write(ctx.tx, change.table, change.place, change.old, change.new, change.item, now_ms)
+    answer: dict[str, Any] = {}
+    if return_consumed_capacity not in (None, "NONE"):
+        answer["ConsumedCapacity"] = [_consumed(return_consumed_capacity, change) for change in changes]
+    if return_item_collection_metrics == "SIZE":
+        answer["ItemCollectionMetrics"] = _metrics(changes)
+    return answer
+
+
+def _is_repeated(ctx: Context, token: str, given: list[dict[str, Any]]) -> bool:
+    """Whether the transaction was carried out under the token already; if not, it is remembered."""
+    digest = hashlib.sha256(_digest_encode(given)).digest()
+    kept = state.TOKENS.get(ctx.tx, ctx.account, ctx.region, token)
+    now = ctx.clock.now()
+    if kept is not None and kept.until > now:
+        if kept.digest != digest:
+            raise errors.IdempotentParameterMismatchException("Request parameters do not match the existing token")
+        return True
+    state.TOKENS.put(ctx.tx, Token(digest, now + limits.CLIENT_TOKEN_SECONDS), ctx.account, ctx.region, token)
+    return False
+
+
+def _prepare(ctx: Context, given: list[dict[str, Any]]) -> tuple[list[Step | None], list[dict[str, Any]]]:
+    """The steps, and for each a reason not to carry it out (code None: there is none yet)."""
+    steps: list[Step | None] = []
+    reasons: list[dict[str, Any]] = []
+    seen: set[tuple[int, bytes]] = set()
+    for one in given:
+        kinds = [kind for kind in ("ConditionCheck", "Put", "Delete", "Update") if kind in one]
+        if len(kinds) != 1:
+            raise ValidationException("TransactItems can only contain one of Check, Put, Update or Delete")
+        try:
+            step = _PREPARERS[kinds[0]](ctx, one[kinds[0]])
+        except _Unfit as unfit:
+            steps.append(None)
+            reasons.append({"Code": "ValidationError", "Message": unfit.error.message})
+            continue
+        place = (step.change.table.row.id, step.change.place)
+        if place in seen:
+            raise ValidationException(_DUPLICATES)
+        seen.add(place)
+        steps.append(step)
+        reasons.append(_NONE)
+    return steps, reasons
+
+
+class _Unfit(Exception):
+    """An item does not fit what is in the table: the transaction is cancelled, not refused."""
+
+    def __init__(self, error: ValidationException) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+def _guard(given: dict[str, Any]) -> guards.Guard:
+    return guards.guard(
+        given.get("ConditionExpression"), given.get("ExpressionAttributeNames"), given.get("ExpressionAttributeValues")
+    )
+
+
+def _put(ctx: Context, given: dict[str, Any]) -> Step:
+    guard = _guard(given)
+    table = state.table_of(ctx, given["TableName"])
+    item = given["Item"]
+    place, new = items.take(table, item)
+    change = Change(table, place, ctx.tx.get(table.prefix + place), new, item)
+    return Step(guard, change, given.get("ReturnValuesOnConditionCheckFailure"))
+
+
+def _delete(ctx: Context, given: dict[str, Any]) -> Step:
+    guard = _guard(given)
+    table = state.table_of(ctx, given["TableName"])
+    place = mutations.place_of_key(table, given["Key"])
+    change = Change(table, place, ctx.tx.get(table.prefix + place), None, given["Key"])
+    return Step(guard, change, given.get("ReturnValuesOnConditionCheckFailure"))
+
+
+def _check(ctx: Context, given: dict[str, Any]) -> Step:
+    step = _delete(ctx, given)
+    change = step.change
+    # Nothing changes: what is there is put in its own place.
+    change.new = change.old
+    return step
+
+
+def _update(ctx: Context, given: dict[str, Any]) -> Step:
+    binding = Binding(given.get("ExpressionAttributeNames"), given.get("ExpressionAttributeValues"))
+    update = binding.update(given["UpdateExpression"])
+    text = given.get("ConditionExpression")
+    condition = None if text is None else binding.condition("ConditionExpression", text)
+    binding.finish()
+    guard = guards.Guard(binding, condition)
+    table = state.table_of(ctx, given["TableName"])
+    place = mutations.place_of_key(table, given["Key"])
+    mutations.refuse_key_updates(table, update, binding)
+    old = ctx.tx.get(table.prefix + place)
+    wanted = given.get("ReturnValuesOnConditionCheckFailure")
+    if not guard.passes(None if old is None else items.decode(old)):
+        return Step(guard, Change(table, place, old, old, given["Key"]), wanted)
+    try:
+        change = mutations.updated(table, place, old, given["Key"], update, binding)
+    except ValidationException as error:
+        raise _Unfit(error) from None
+    return Step(guard, change, wanted)
+
+
+_PREPARERS = {"Put": _put, "Delete": _delete, "ConditionCheck": _check, "Update": _update}
+
+
+def _checked(step: Step) -> dict[str, Any]:
+    old = step.change.old
+    if step.guard.passes(None if old is None else items.decode(old)):
+        return _NONE
+    reason: dict[str, Any] = {"Code": "ConditionalCheckFailed", "Message": "The conditional request failed"}
+    if old is not None and step.wanted == "ALL_OLD":
+        reason["Item"] = items.raw(old)
+    return reason
+
+
+def _consumed(wanted: str | None, change: Change) -> dict[str, Any] | None:
+    used = mutations.consumed(wanted, change, transactional=True)
+    if used is not None:
+        used["WriteCapacityUnits"] = used["CapacityUnits"]
+    return used
+
+
+def _metrics(changes: list[Change]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for change in changes:
+        metrics = capacity.collection_metrics("SIZE", change.table, change.item)
+        if metrics is not None:
+            found.setdefault(change.table.row.name, []).append(metrics)
+    return found
+
+
+@operation(read_only=True)
+def transact_get_items(
+    ctx: Context, *, transact_items: list[dict[str, Any]], return_consumed_capacity: str | None = None
+) -> dict[str, Any]:
+    """Read up to a hundred items, all of one moment."""
+    responses: list[dict[str, Any]] = []
+    used: list[Any] = []
+    size_total_bytes = 0
+    seen: set[tuple[int, bytes]] = set()
+    for one in transact_items:
+        wanted = one["Get"]
+        paths = None
+        if "ProjectionExpression" in wanted:
+            binding = Binding(wanted.get("ExpressionAttributeNames"), None)
+            paths = binding.projection(wanted["ProjectionExpression"])
+            binding.finish()
+        else:
+            guards.refuse_loose(wanted.get("ExpressionAttributeNames"), None)
+        table = state.table_of(ctx, wanted["TableName"])
+        place = mutations.place_of_key(table, wanted["Key"])
+        if (table.row.id, place) in seen:
+            raise ValidationException(_DUPLICATES)
+        seen.add((table.row.id, place))
+        stored = ctx.tx.get(table.prefix + place)
+        size_bytes = 0 if stored is None else items.size_of(stored)
+        size_total_bytes += size_bytes
+        if size_total_bytes > limits.TRANSACTION_SIZE_MAX_BYTES:
+            raise ValidationException("Transaction request exceeds the maximum allowed size of 4 MB")
+        if stored is None:
+            responses.append({})
+        else:
+            responses.append({"Item": items.raw(stored) if paths is None else projections.project(paths, items.decode(stored))})
+        units = capacity.read_units(size_bytes, consistent=True, transactional=True)
+        consumed = capacity.consumed(return_consumed_capacity, table, units)
+        if consumed is not None:
+            used.append({**consumed, "ReadCapacityUnits": units})
+    answer: dict[str, Any] = {"Responses": responses}
+    if used:
+        answer["ConsumedCapacity"] = used
+    return answer

@@ -1,0 +1,127 @@
+"""How tables, indexes and streams look in answers."""
+
+from typing import Any
+
+from headrace.services.dynamodb import state
+from headrace.services.dynamodb.state import Counted, IndexRow, StreamRow, Table, TableRow
+
+
+def key_schema(partition: str, sort: str | None) -> list[dict[str, str]]:
+    """A KeySchema."""
+    schema = [{"AttributeName": partition, "KeyType": "HASH"}]
+    if sort is not None:
+        schema.append({"AttributeName": sort, "KeyType": "RANGE"})
+    return schema
+
+
+def table(found: Table, counted: Counted, index_counts: dict[str, int], *, status: str = "ACTIVE") -> dict[str, Any]:
+    """A TableDescription."""
+    row = found.row
+    described: dict[str, Any] = {
+        "AttributeDefinitions": [{"AttributeName": name, "AttributeType": kind} for name, kind in row.definitions.items()],
+        "TableName": row.name,
+        "KeySchema": key_schema(row.partition, row.sort),
+        "TableStatus": status,
+        "CreationDateTime": row.created_at,
+        "ProvisionedThroughput": _throughput(row.read_units, row.write_units),
+        "TableSizeBytes": counted.size_bytes,
+        "ItemCount": counted.items,
+        "TableArn": found.arn,
+        "TableId": row.uuid,
+        "DeletionProtectionEnabled": row.protected,
+    }
+    if row.billing == "PAY_PER_REQUEST":
+        described["BillingModeSummary"] = {
+            "BillingMode": row.billing,
+            "LastUpdateToPayPerRequestDateTime": row.billing_changed_at or row.created_at,
+        }
+    if row.table_class is not None:
+        described["TableClassSummary"] = {"TableClass": row.table_class}
+    local = [_index(found, one, index_counts) for one in row.indexes if one.local]
+    if local:
+        described["LocalSecondaryIndexes"] = local
+    everywhere = [_index(found, one, index_counts) for one in row.indexes if not one.local]
+    if everywhere:
+        described["GlobalSecondaryIndexes"] = everywhere
+    described.update(_stream_settings(found))
+    return described
+
+
+def _stream_settings(found: Table) -> dict[str, Any]:
+    row = found.row
+    if row.last_stream is None:
+        return {}
+    settings: dict[str, Any] = {
+        "LatestStreamLabel": row.last_stream,
+        "LatestStreamArn": state.stream_arn(found.account, found.region, row.name, row.last_stream),
+    }
+    if row.stream is not None:
+        settings["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": row.stream_view}
+    return settings
+
+
+def _throughput(read_units: int, write_units: int) -> dict[str, int]:
+    return {"NumberOfDecreasesToday": 0, "ReadCapacityUnits": read_units, "WriteCapacityUnits": write_units}
+
+
+def _index(found: Table, row: IndexRow, counts: dict[str, int]) -> dict[str, Any]:
+    projection: dict[str, Any] = {"ProjectionType": row.projection}
+    if row.attributes:
+        projection["NonKeyAttributes"] = row.attributes
+    described: dict[str, Any] = {
+        "IndexName": row.name,
+        "KeySchema": key_schema(row.partition, row.sort),
+        "Projection": projection,
+        "IndexSizeBytes": 0,
+        "ItemCount": counts.get(row.name, 0),
+        "IndexArn": f"{found.arn}/index/{row.name}",
+    }
+    if not row.local:
+        described["IndexStatus"] = "CREATING" if row.filling else "ACTIVE"
+        described["Backfilling"] = row.filling
+        described["ProvisionedThroughput"] = _throughput(row.read_units, row.write_units)
+        if not row.filling:
+            del described["Backfilling"]
+    return described
+
+
+def time_to_live(row: TableRow) -> dict[str, Any]:
+    """A TimeToLiveDescription."""
+    if not row.ttl_enabled:
+        return {"TimeToLiveStatus": "DISABLED"}
+    return {"TimeToLiveStatus": "ENABLED", "AttributeName": row.ttl_attribute}
+
+
+def shard_id(stream: StreamRow, shard: int) -> str:
+    """The id of a stream's shard."""
+    return f"shardId-{int(stream.created_at * 1000):020d}-{stream.id:08x}{shard:04x}"
+
+
+def shard_number(stream: StreamRow, text: str) -> int | None:
+    """The number of the shard of an id, or None."""
+    return next((shard for shard in range(stream.shards) if shard_id(stream, shard) == text), None)
+
+
+def stream(arn: str, row: StreamRow) -> dict[str, Any]:
+    """A StreamDescription without its shards."""
+    return {
+        "StreamArn": arn,
+        "StreamLabel": row.label,
+        "StreamStatus": "ENABLED" if row.closed_at is None else "DISABLED",
+        "StreamViewType": row.view,
+        "CreationRequestDateTime": row.created_at,
+        "TableName": row.table,
+        "KeySchema": key_schema(row.partition, row.sort),
+    }
+
+
+def sequence_number(number: int) -> str:
+    """The sequence number of a log's number: 21 digits, so that text and numbers have one order."""
+    return f"1{number:020d}"
+
+
+def number_of(sequence: str) -> int | None:
+    """The log's number of a sequence number, or None."""
+    if len(sequence) != 21 or not sequence.isdecimal() or sequence[0] != "1":
+        return None
+    return int(sequence[1:])

@@ -1,0 +1,303 @@
+"""What DynamoDB keeps.
+
+    ("dynamodb", "last")                                  the last number given to a table or a stream
+    ("dynamodb", "table", account, region, name)          → TableRow: keys, indexes, settings
+    ("dynamodb", "item", table id) + 00 00 + place        → the size of an item (4 bytes) and its JSON
+    ("dynamodb", "item", table id) + index number + place of the entry + place of the item
+                                                          → the place of the item
+    ("dynamodb", "count", table id) + slot                → how many items there are, and their size (8 bytes each)
+    ("dynamodb", "stream", account, region, table, label) → StreamRow
+    ("dynamodb", "log", stream id, shard)                 the shard's records (layers.log), see `changes`
+    ("dynamodb", "expiry") + seconds + table id + place   → the table's account, region and name
+    ("dynamodb", "fill", table id, index number)          → Fill: an index, or the expiry, that old items are still put into
+    ("dynamodb", "doomed", number)                        → Doomed: what a worker has to remove
+    ("dynamodb", "token", account, region, token)         → Token: a transaction that was carried out
+
+A place is made in `engine.keys`. The rest of what an index query gives is read from the item itself, so a change of attributes
+that are no index keys writes no index entry. An expiry that no longer fits its item is harmless: the item is looked at before
+it goes.
+
+Tables are kept compiled per process. Whoever uses one compares the row's bytes in its transaction with those that were compiled.
+"""
+
+from typing import NamedTuple
+
+import msgspec
+
+from headrace.kit import arn as arns
+from headrace.layers.records import Records
+from headrace.operation import Context
+from headrace.ports import Scope
+from headrace.services.dynamodb import errors, limits
+from headrace.services.dynamodb.engine.keys import Key, Schema
+from headrace.store import tuples
+from headrace.store.api import ReadTransaction, Transaction
+
+_LAST = tuples.pack(("dynamodb", "last"))
+EXPIRY = tuples.pack(("dynamodb", "expiry"))
+EXPIRY_TOPIC = b"dynamodb:expiry"
+FILL_TOPIC = b"dynamodb:fill"
+DOOMED_TOPIC = b"dynamodb:doomed"
+STREAMS_TOPIC = b"dynamodb:streams"
+# The number of a fill that makes expiries, not index entries.
+FILL_EXPIRY = 0
+
+
+class IndexRow(msgspec.Struct, omit_defaults=True):
+    """A secondary index."""
+
+    number: int
+    name: str
+    local: bool
+    partition: str
+    sort: str | None
+    projection: str
+    attributes: list[str] = []
+    read_units: int = 0
+    write_units: int = 0
+    filling: bool = False
+
+
+class TableRow(msgspec.Struct, omit_defaults=True):
+    """A table: its keys, its indexes and its settings."""
+
+    id: int
+    name: str
+    uuid: str
+    created_at: float
+    definitions: dict[str, str]
+    partition: str
+    sort: str | None
+    billing: str
+    read_units: int = 0
+    write_units: int = 0
+    billing_changed_at: float | None = None
+    indexes: list[IndexRow] = []
+    indexes_made: int = 0
+    stream: str | None = None
+    last_stream: str | None = None
+    stream_id: int = 0
+    stream_view: str = ""
+    ttl_attribute: str | None = None
+    ttl_enabled: bool = False
+    protected: bool = False
+    table_class: str | None = None
+
+
+class StreamRow(msgspec.Struct, omit_defaults=True):
+    """A table's stream, open until it is switched off or the table is deleted."""
+
+    id: int
+    table: str
+    label: str
+    view: str
+    created_at: float
+    partition: str
+    sort: str | None
+    shards: int
+    closed_at: float | None = None
+
+
+class Fill(msgspec.Struct):
+    """How far a new index, or the expiry, was filled with the items that were there before."""
+
+    account: str
+    region: str
+    name: str
+    after: bytes = b""
+
+
+class Doomed(msgspec.Struct):
+    """Ranges of keys that are to be removed."""
+
+    prefixes: list[bytes]
+
+
+class Token(msgspec.Struct):
+    """A transaction that was carried out under a client's token."""
+
+    digest: bytes
+    until: float
+
+
+TABLES = Records(("dynamodb", "table"), TableRow)
+STREAMS = Records(("dynamodb", "stream"), StreamRow)
+FILLS = Records(("dynamodb", "fill"), Fill)
+DOOMED = Records(("dynamodb", "doomed"), Doomed)
+TOKENS = Records(("dynamodb", "token"), Token)
+_decode_table = msgspec.msgpack.Decoder(TableRow).decode
+
+
+class Index:
+    """A secondary index, compiled. `projected`: the attributes it shows, or None for all."""
+
+    __slots__ = ("prefix", "projected", "row", "schema")
+
+    def __init__(self, table: TableRow, row: IndexRow) -> None:
+        self.row = row
+        self.schema = _schema(table, row.partition, row.sort)
+        self.prefix = tuples.pack(("dynamodb", "item", table.id)) + row.number.to_bytes(2, "big")
+        self.projected: tuple[str, ...] | None = None
+        if row.projection != "ALL":
+            table_keys = _schema(table, table.partition, table.sort).names
+            self.projected = tuple(dict.fromkeys((*table_keys, *self.schema.names, *row.attributes)))
+
+
+class Table:
+    """A table, compiled: what every operation on its items needs at hand."""
+
+    __slots__ = (
+        "account", "counts", "expiry", "expiry_value", "indexes", "key", "local_indexes", "logs", "prefix", "raw", "region",
+        "row", "schema", "with_new", "with_old",
+    )  # fmt: skip
+
+    def __init__(self, account: str, region: str, key: bytes, raw: bytes) -> None:
+        self.account = account
+        self.region = region
+        self.key = key
+        self.raw = raw
+        self.row = row = _decode_table(raw)
+        self.schema = _schema(row, row.partition, row.sort)
+        self.prefix = tuples.pack(("dynamodb", "item", row.id)) + b"\x00\x00"
+        self.indexes = tuple(Index(row, index) for index in row.indexes)
+        self.local_indexes = any(index.local for index in row.indexes)
+        counts = tuples.pack(("dynamodb", "count", row.id))
+        self.counts = tuple(counts + bytes((slot,)) for slot in range(limits.STREAM_SHARDS))
+        self.logs: tuple[bytes, ...] = ()
+        if row.stream is not None:
+            self.logs = tuple(log_of(row.stream_id, shard) for shard in range(limits.STREAM_SHARDS))
+        self.with_new = row.stream_view in ("NEW_IMAGE", "NEW_AND_OLD_IMAGES")
+        self.with_old = row.stream_view in ("OLD_IMAGE", "NEW_AND_OLD_IMAGES")
+        self.expiry = row.ttl_attribute if row.ttl_enabled else None
+        self.expiry_value = msgspec.msgpack.encode((account, region, row.name))
+
+    @property
+    def arn(self) -> str:
+        """The table's ARN."""
+        return table_arn(self.account, self.region, self.row.name)
+
+    def index(self, name: str) -> Index | None:
+        """An index by its name."""
+        return next((index for index in self.indexes if index.row.name == name), None)
+
+
+def _schema(table: TableRow, partition: str, sort: str | None) -> Schema:
+    kinds = table.definitions
+    return Schema(Key(partition, kinds[partition]), None if sort is None else Key(sort, kinds[sort]))
+
+
+def table_arn(account: str, region: str, name: str) -> str:
+    """The ARN of a table."""
+    return arns.arn("dynamodb", region, account, f"table/{name}")
+
+
+def stream_arn(account: str, region: str, table: str, label: str) -> str:
+    """The ARN of a table's stream."""
+    return arns.arn("dynamodb", region, account, f"table/{table}/stream/{label}")
+
+
+def log_of(stream_id: int, shard: int) -> bytes:
+    """The log of a stream's shard."""
+    return tuples.pack(("dynamodb", "log", stream_id, shard))
+
+
+_tables: dict[tuple[str, str, str], Table] = {}
+
+
+def find(ctx: Scope, name: str) -> Table | None:
+    """The table of a name or an ARN, as it is in the running transaction."""
+    if name.startswith("arn:"):
+        name = _name_in_arn(ctx, name)
+    place = (ctx.account, ctx.region, name)
+    kept = _tables.get(place)
+    if kept is not None:
+        raw = ctx.tx.get(kept.key)
+        if raw == kept.raw:
+            return kept
+        key = kept.key
+    else:
+        key = TABLES.key(*place)
+        raw = ctx.tx.get(key)
+    if raw is None:
+        _tables.pop(place, None)
+        return None
+    table = Table(ctx.account, ctx.region, key, raw)
+    if len(_tables) >= limits.TABLES_CACHED_MAX:
+        _tables.clear()
+    _tables[place] = table
+    return table
+
+
+def table_of(ctx: Scope, name: str) -> Table:
+    """The table, for operations on items; ResourceNotFoundException."""
+    table = find(ctx, name)
+    if table is None:
+        raise errors.no_resource()
+    return table
+
+
+def described(ctx: Scope, name: str) -> Table:
+    """The table, for operations on tables; ResourceNotFoundException with its name."""
+    table = find(ctx, name)
+    if table is None:
+        raise errors.no_table(name)
+    return table
+
+
+def _name_in_arn(ctx: Scope, arn: str) -> str:
+    try:
+        parsed = arns.parse(arn)
+    except ValueError:
+        raise errors.no_resource() from None
+    parts = parsed.resource.split("/")
+    if parsed.account != ctx.account or parsed.region != ctx.region or parts[0] != "table" or len(parts) < 2:
+        raise errors.no_resource()
+    return parts[1]
+
+
+def save(ctx: Context, row: TableRow) -> None:
+    """Write a table's row."""
+    TABLES.put(ctx.tx, row, ctx.account, ctx.region, row.name)
+
+
+def next_number(tx: Transaction) -> int:
+    """A number that no table and no stream had before."""
+    number = int.from_bytes(tx.get(_LAST) or b"", "big") + 1
+    tx.set(_LAST, number.to_bytes(8, "big"))
+    return number
+
+
+def doom(tx: Transaction, prefixes: list[bytes]) -> None:
+    """Let a worker remove all keys that begin with one of the prefixes."""
+    DOOMED.put(tx, Doomed(prefixes), next_number(tx))
+    tx.announce(DOOMED_TOPIC)
+
+
+class Counted(NamedTuple):
+    """How many items a table has, and their size."""
+
+    items: int
+    size_bytes: int
+
+
+def counted(tx: ReadTransaction, table: Table) -> Counted:
+    """The counts of a table: exact, as they are kept with every write."""
+    items = size_bytes = 0
+    for key in table.counts:
+        raw = tx.get(key)
+        if raw is not None:
+            items += int.from_bytes(raw[:8], "big")
+            size_bytes += int.from_bytes(raw[8:], "big")
+    return Counted(items, size_bytes)
+
+
+def find_stream(ctx: Scope, arn: str) -> StreamRow | None:
+    """The stream of an ARN, open or closed."""
+    try:
+        parsed = arns.parse(arn)
+    except ValueError:
+        return None
+    parts = parsed.resource.split("/")
+    if len(parts) != 4 or parts[0] != "table" or parts[2] != "stream":
+        return None
+    return STREAMS.get(ctx.tx, parsed.account, parsed.region, parts[1], parts[3])

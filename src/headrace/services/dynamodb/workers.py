@@ -1,0 +1,154 @@
+"""What DynamoDB does by itself: expire items, fill new indexes, trim streams, and remove what was deleted.
+
+No leases are needed: each step looks at what is there and does it in one transaction, so two processes do nothing twice.
+"""
+
+import msgspec
+
+from headrace.layers import log
+from headrace.operation import Context
+from headrace.services.dynamodb import changes, fills, items, limits, state
+from headrace.services.dynamodb.engine import keys
+from headrace.store.tuples import Item, after_prefix
+from headrace.workers import Worker
+
+
+def expire_items(ctx: Context) -> float | None:
+    """Delete items whose time is over; their stream records say that DynamoDB itself did it."""
+    begin = state.EXPIRY
+
+    def due(inner: Context) -> float | None:
+        for key, _ in inner.tx.range(begin, after_prefix(begin), limit=1):
+            return int.from_bytes(key[len(begin) : len(begin) + 8], "big") - inner.clock.now()
+        return None
+
+    wait = ctx.snapshot(due)
+    if wait is None or wait > 0:
+        return wait
+    ctx.transact(_expire)
+    return 0.0
+
+
+def _expire(ctx: Context) -> None:
+    """Look at a bounded number of expiries that are due, and take them off."""
+    begin, now = state.EXPIRY, ctx.clock.now()
+    end = begin + (int(now) + 1).to_bytes(8, "big")
+    for key, value in list(ctx.tx.range(begin, end, limit=limits.TTL_ITEMS_PER_STEP)):
+        ctx.tx.clear(key)
+        account, region, name = msgspec.msgpack.decode(value)
+        rest = key[len(begin) + 8 :]
+        table_id, place = int.from_bytes(rest[:8], "big"), rest[8:]
+        there = ctx.at(account, region)
+        table = state.find(there, name)
+        if table is None or table.row.id != table_id or table.expiry is None:
+            continue
+        old = ctx.tx.get(table.prefix + place)
+        if old is None:
+            continue
+        item = items.decode(old)
+        seconds = items.expiry_of(table, item)
+        if seconds is None or not now - limits.TTL_AGE_MAX_SECONDS < seconds <= now:
+            continue
+        key_item = keys.key_of(table.schema, item)
+        items.write(ctx.tx, table, place, old, None, key_item, ctx.clock.now_ms(), by_expiry=True)
+
+
+def fill_indexes(ctx: Context) -> float | None:
+    """Take old items into new indexes, a bounded number in each transaction."""
+
+    def body(inner: Context) -> bool:
+        for key, fill in list(state.FILLS.scan(inner.tx, limit=1)):
+            table_id, number = key
+            assert isinstance(number, int)
+            there = inner.at(fill.account, fill.region)
+            table = state.find(there, fill.name)
+            if table is None or table.row.id != table_id or fills.step(there, table, number, fill):
+                state.FILLS.delete(inner.tx, *key)
+            else:
+                state.FILLS.put(inner.tx, fill, *key)
+            return True
+        return False
+
+    if not ctx.snapshot(lambda inner: any(True for _ in state.FILLS.scan(inner.tx, limit=1))):
+        return None
+    ctx.transact(body)
+    return 0.0
+
+
+def remove_deleted(ctx: Context) -> float | None:
+    """Remove the items and entries of deleted tables and indexes, a bounded number of keys in each transaction."""
+
+    def body(inner: Context) -> None:
+        for key, doomed in list(state.DOOMED.scan(inner.tx, limit=1)):
+            prefix = doomed.prefixes[0]
+            found = [one for one, _ in inner.tx.range(prefix, after_prefix(prefix), limit=limits.REMOVE_KEYS_PER_STEP)]
+            for one in found:
+                inner.tx.clear(one)
+            if len(found) == limits.REMOVE_KEYS_PER_STEP:
+                return
+            if len(doomed.prefixes) > 1:
+                state.DOOMED.put(inner.tx, state.Doomed(doomed.prefixes[1:]), *key)
+            else:
+                state.DOOMED.delete(inner.tx, *key)
+
+    if not ctx.snapshot(lambda inner: any(True for _ in state.DOOMED.scan(inner.tx, limit=1))):
+        return None
+    ctx.transact(body)
+    return 0.0
+
+
+def trim_streams(ctx: Context) -> float:
+    """Remove stream records that are older than 24 hours, and closed streams that have none left."""
+    found = ctx.snapshot(lambda inner: [(key, row) for key, row in state.STREAMS.scan(inner.tx)])
+    horizon_ms = ctx.clock.now_ms() - limits.STREAM_RETENTION_SECONDS * 1000
+    for key, row in found:
+        for shard in range(row.shards):
+            _trim(ctx, state.log_of(row.id, shard), horizon_ms)
+        if row.closed_at is not None and row.closed_at * 1000 < horizon_ms:
+            ctx.transact(lambda inner, key=key, row=row: _remove_stream(inner, key, row))  # type: ignore[misc]
+    _forget_tokens(ctx)
+    return limits.TRIM_PAUSE_SECONDS
+
+
+def _trim(ctx: Context, shard_log: bytes, horizon_ms: int) -> None:
+    def expired(inner: Context) -> int:
+        """The number of the last of the oldest records that is expired; 0 without any."""
+        through = 0
+        for number, raw in log.read(inner.tx, shard_log, 0, limits.TRIM_RECORDS_PER_STEP):
+            if changes.at_ms(raw) >= horizon_ms:
+                break
+            through = number
+        return through
+
+    while through := ctx.snapshot(expired):
+        ctx.transact(lambda inner, through=through: log.trim(inner.tx, shard_log, through))  # type: ignore[misc]
+
+
+def _remove_stream(ctx: Context, key: tuple[Item, ...], row: state.StreamRow) -> None:
+    state.STREAMS.delete(ctx.tx, *key)
+    state.doom(ctx.tx, [state.log_of(row.id, shard) for shard in range(row.shards)])
+
+
+def _forget_tokens(ctx: Context) -> None:
+    """Forget clients' tokens that are over."""
+    now = ctx.clock.now()
+
+    def over(inner: Context) -> list[tuple[Item, ...]]:
+        return [key for key, token in state.TOKENS.scan(inner.tx) if token.until <= now]
+
+    keys_over = ctx.snapshot(over)
+
+    def forget(inner: Context) -> None:
+        for key in keys_over:
+            state.TOKENS.delete(inner.tx, *key)
+
+    if keys_over:
+        ctx.transact(forget)
+
+
+WORKERS = (
+    Worker("dynamodb.expire", expire_items, (state.EXPIRY_TOPIC,)),
+    Worker("dynamodb.fill", fill_indexes, (state.FILL_TOPIC,)),
+    Worker("dynamodb.remove", remove_deleted, (state.DOOMED_TOPIC,)),
+    Worker("dynamodb.trim", trim_streams),
+)
