@@ -38,7 +38,7 @@ class ResourceNotFoundException(AwsError):
 
 
 class QueueDoesNotExist(AwsError):
-    pass
+    query_code = "AWS.SimpleQueueService.NonExistentQueue"
 
 
 class NoSuchKey(AwsError):
@@ -66,6 +66,9 @@ class TestJson:
         )
         assert read == {"TableName": "t", "KeyConditions": {"a": {"ComparisonOperator": "EQ"}}}
         assert json.loads(body_of(answer("dynamodb", "Query", {"Count": 1, "LastEvaluatedKey": None}))) == {"Count": 1}
+
+    def test_an_operation_without_input_takes_none(self) -> None:
+        assert parse("dynamodb", "DescribeLimits", b'{"Any":[1]}') == {}
 
     def test_an_empty_body_is_an_empty_object(self) -> None:
         assert parse("dynamodb", "ListTables", b"") == {}
@@ -328,6 +331,14 @@ class TestXml:
             models.service("s3").operations["PutObject"], request, {"Bucket": "b", "Key": "k"}
         )
         assert read.get("ContentEncoding") == kept
+
+    def test_a_presigned_url_may_hold_headers(self) -> None:
+        query = "x-amz-acl=private&x-amz-meta-colour=blue&X-Amz-Signature=00"
+        request = HttpRequest("PUT", "/b/k", query, {}, b"")
+        read = protocol("rest-xml").parse_request(
+            models.service("s3").operations["PutObject"], request, {"Bucket": "b", "Key": "k"}
+        )
+        assert (read["ACL"], read["Metadata"]) == ("private", {"colour": "blue"})
 
     def test_a_streamed_body_is_handed_through(self) -> None:
         stream = object()

@@ -96,6 +96,21 @@ def test_presigned__valid_until_it_expires(key: str) -> None:
     assert refused(request, protocol="rest-xml").code == "SignatureDoesNotMatch"
 
 
+@pytest.mark.parametrize("key", ["AKID", "ASIA"])
+@pytest.mark.parametrize("url", ["/bucket/a%20key%2B", "/bucket/k?versionId=a%2Fb&partNumber=3&other=1", "/bucket?uploads"])
+def test_presigned__the_older_kind(key: str, url: str) -> None:
+    signer = botocore.auth.HmacV1QueryAuth(credentials(key), expires=60)
+    headers = {"Content-Type": "text/x", "x-amz-acl": "private"}
+    request = signed(signer, "PUT", "http://localhost:4566" + url, b"", headers)
+    request.headers.pop("x-amz-acl")  # type: ignore[attr-defined]
+    verified = verify(request, protocol="rest-xml")
+    assert (verified.access_key_id, verified.payload, verified.presigned) == (key, "unsigned", True)
+    assert refused(request, now() + 62, "rest-xml").message == "Request has expired"
+    assert refused(request).code in ("InvalidSignatureException", "IncompleteSignatureException")
+    request.method = "DELETE"
+    assert refused(request, protocol="rest-xml").code == "SignatureDoesNotMatch"
+
+
 def test_presigned__query_services() -> None:
     signer = botocore.auth.SigV4QueryAuth(credentials(), "sts", "us-east-1", expires=60)
     request = signed(signer, "GET", "http://localhost:4566/?Action=GetCallerIdentity&Version=2011-06-15", b"")

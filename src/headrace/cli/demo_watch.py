@@ -13,6 +13,7 @@ from headrace.cli.demo_server import DemoServer
 LOOK_AT_ROWS_SECONDS = 0.02
 LOOK_AT_MAILS_SECONDS = 0.2
 CONNECT_SECONDS_MAX = 30.0
+MAILS_A_PAGE = 100
 _SUBJECT = re.compile(r"Your account is overdrawn \((.+)\)")
 
 
@@ -24,11 +25,15 @@ class Watcher:
         self._stack = stack
         self.visible_at: dict[str, float] = {}
         self.mailed_at: dict[str, float] = {}
-        self.mail_count = 0
         self.mails: list[dict[str, Any]] = []
-        self._after = ""
+        self._seen: set[str] = set()
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
+
+    @property
+    def mail_count(self) -> int:
+        """How many mails there are, repeated ones included."""
+        return len(self._seen)
 
     def connect(self) -> psycopg.Connection[Any]:
         """A session of the warehouse; tried again while the server is down."""
@@ -86,16 +91,22 @@ class Watcher:
                 continue
 
     def _read_mails(self) -> None:
-        """Read what came into the mailbox since the last look."""
+        """Read what came into the mailbox since the last look: the newest mails first, until one that is known."""
+        after = ""
         while True:
-            page = self._server.page(f"/_headrace/mail?limit=500&after={self._after}")
-            for mail in page["messages"]:
-                self._after = mail["id"]
-                self.mail_count += 1
-                if len(self.mails) < 3:
-                    self.mails.append(mail)
-                found = _SUBJECT.fullmatch(mail["subject"])
-                if found is not None:
-                    self.mailed_at.setdefault(found[1], mail["received_at"])
-            if len(page["messages"]) < 500:
+            page = self._server.page(f"/_headrace/mail?limit={MAILS_A_PAGE}&after={after}")
+            fresh = [mail for mail in page["messages"] if mail["id"] not in self._seen]
+            for mail in fresh:
+                self._note(mail)
+            if page["next"] is None or len(fresh) < len(page["messages"]):
                 return
+            after = page["next"]
+
+    def _note(self, mail: dict[str, Any]) -> None:
+        self._seen.add(mail["id"])
+        if len(self.mails) < 3:
+            self.mails.append(mail)
+        found = _SUBJECT.fullmatch(mail["subject"])
+        if found is not None:
+            transaction_id, sent_at = found[1], mail["sent_at"]
+            self.mailed_at[transaction_id] = min(sent_at, self.mailed_at.get(transaction_id, sent_at))

@@ -16,6 +16,7 @@ class AwsError(Exception):
     """
 
     code: ClassVar[str] = ""
+    query_code: ClassVar[str] = ""
     status: ClassVar[int] = 400
     fault: ClassVar[str] = "Sender"
 

@@ -15,6 +15,7 @@ from time import gmtime, strftime
 from urllib.parse import quote, unquote, unquote_plus
 
 from headrace.wire import signature_errors as refuse
+from headrace.wire import sigv2
 from headrace.wire.body import EMPTY_SHA256
 from headrace.wire.request import HttpRequest
 from headrace.wire.verified import Verified
@@ -80,6 +81,8 @@ def is_signed(request: HttpRequest) -> bool:
 
 def verify(request: HttpRequest, lookup: Lookup, now: float, protocol: str) -> Verified:
     """Check the request's signature. Raises the error that AWS raises in the given protocol, with status 403."""
+    if protocol == "rest-xml" and sigv2.is_presigned(request.query_string):
+        return sigv2.verify(request, lookup, now)
     claim = _read_claim(request, protocol)
     head = claim.head
     found = lookup(head.access_key_id)

@@ -104,6 +104,7 @@ class Runtime:
         *,
         request_id: str,
         client_context: str | None = None,
+        trace: str | None = None,
     ) -> Outcome:
         """Run a function once. TooManyRequestsException when there is no room."""
         if len(payload) > limits.PAYLOAD_REQUEST_BYTES_MAX:
@@ -111,7 +112,7 @@ class Runtime:
         version, reporter = target.version, self.reporter
         group = shapes.log_group(version)
         request = Request(
-            request_id, payload or b"{}", invoked_arn, client_context,
+            request_id, payload or b"{}", invoked_arn, client_context, trace,
             lines=lambda stream, lines: reporter.lines(ctx, group, stream, lines),
         )  # fmt: skip
         engine = self.engine(ctx)

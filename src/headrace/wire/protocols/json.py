@@ -84,7 +84,7 @@ class Json(Protocol):
         if reader is None:
             reader = self._readers[operation] = self._reader(operation)
         value: dict[str, Any] = reader.read(request.body)
-        return value
+        return value if operation.input is not None else {}
 
     def serialise_response(self, operation: OperationModel, result: Mapping[str, Any] | None, request_id: str) -> Response:
         """The result as a JSON object; an output event stream as a sequence of messages."""

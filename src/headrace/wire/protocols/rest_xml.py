@@ -1,7 +1,9 @@
 """REST with XML bodies, as S3 speaks it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
+from urllib.parse import parse_qsl
 
 from headrace.kit.errors import AwsError
 from headrace.wire.models import OperationModel, ServiceModel, Shape
@@ -56,7 +58,15 @@ class RestXml(Rest):
     def parse_request(
         self, operation: OperationModel, request: HttpRequest, labels: Mapping[str, str] = NO_LABELS
     ) -> dict[str, Any]:
-        """The input's members. aws-chunked is how the body came, and no encoding of the object."""
+        """The input's members. aws-chunked is how the body came, and no encoding of the object.
+
+        A presigned URL may hold headers as query parameters: they count as headers.
+        """
+        if "Signature=" in request.query_string:
+            hoisted = {
+                name.lower(): value for name, value in parse_qsl(request.query_string) if name.lower().startswith("x-amz-")
+            }
+            request = replace(request, headers={**hoisted, **request.headers})
         found = super().parse_request(operation, request, labels)
         encoding = found.get("ContentEncoding")
         if encoding and "aws-chunked" in encoding:

@@ -1,0 +1,1 @@
+"""CloudWatch metrics: numbers over time."""

@@ -1,0 +1,1 @@
+"""The machine of CloudWatch: statistics that can be added up."""
