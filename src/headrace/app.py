@@ -28,6 +28,7 @@ from headrace.gateway.pause import LoopPause
 from headrace.kit.clock import Clock
 from headrace.kit.ids import Ids
 from headrace.kit.settings import Settings
+from headrace.layers import once
 from headrace.operation import Context, Page, PageAnswer, PageRequest, Service
 from headrace.ports import Ports, Principal
 from headrace.store.api import Store
@@ -35,7 +36,7 @@ from headrace.store.blobs import Blobs
 from headrace.store.blobs_local import LocalBlobs
 from headrace.store.lmdb import LmdbStore
 from headrace.store.memory import MemoryStore
-from headrace.workers import Runner
+from headrace.workers import Runner, Worker
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ SERVICES = (
 )  # fmt: skip
 
 CONNECTIONS_MAX = 4096
+FORGET_REPEATED_SECONDS = 60.0
 
 
 def load_services() -> dict[str, Service]:
@@ -183,6 +185,7 @@ class App:
                 service.on_start(self.root_context(), self.runner)
             for worker in service.workers:
                 self.runner.add(worker)
+        self.runner.add(Worker("once.forget", _forget_repeated))
 
     async def _announce(self, ready: Callable[[], None]) -> None:
         host = "127.0.0.1" if self.settings.host in ("0.0.0.0", "::") else self.settings.host
@@ -204,6 +207,12 @@ class App:
             if service.on_stop is not None:
                 service.on_stop()
         self.store.close()
+
+
+def _forget_repeated(ctx: Context) -> float:
+    """Forget which appends of repeated invocations were taken, a day later."""
+    more = ctx.transact(lambda inner: once.forget(inner.tx, inner.clock.now()))
+    return 0.0 if more == once.FORGET_COUNT_MAX else FORGET_REPEATED_SECONDS
 
 
 def _open_store(settings: Settings) -> Store:

@@ -40,7 +40,7 @@ class Writer(threading.Thread):
             count += 1
             name = f"{self._number}-{count}"
             try:
-                dynamodb.put_item(TableName="t", Item={"id": {"S": name}, "n": {"N": str(count)}})
+                dynamodb.put_item(TableName="items", Item={"id": {"S": name}, "n": {"N": str(count)}})
                 self.acknowledged.append(name)
                 answer = kinesis.put_record(StreamName="s", PartitionKey=name, Data=name.encode())
                 self.records[name] = answer["SequenceNumber"]
@@ -68,7 +68,7 @@ def read_stream(kinesis: Any) -> dict[str, str]:
 
 def read_changes(streams: Any) -> list[str]:
     """The keys of all records of the table's stream."""
-    (stream,) = streams.list_streams(TableName="t")["Streams"]
+    (stream,) = streams.list_streams(TableName="items")["Streams"]
     found = []
     for shard in streams.describe_stream(StreamArn=stream["StreamArn"])["StreamDescription"]["Shards"]:
         position = streams.get_shard_iterator(
@@ -87,7 +87,7 @@ def read_changes(streams: Any) -> list[str]:
 def test_kill__nothing_acknowledged_is_lost(tmp_path: Path) -> None:
     server = HeadraceServer(tmp_path / "data").start()
     server.client("dynamodb").create_table(
-        TableName="t",
+        TableName="items",
         BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
@@ -109,7 +109,7 @@ def test_kill__nothing_acknowledged_is_lost(tmp_path: Path) -> None:
         assert writer.failure is None
     stored = {
         item["id"]["S"]
-        for page in server.client("dynamodb").get_paginator("scan").paginate(TableName="t")
+        for page in server.client("dynamodb").get_paginator("scan").paginate(TableName="items")
         for item in page["Items"]
     }
     records = read_stream(server.client("kinesis"))

@@ -2,6 +2,7 @@
 
 import contextlib
 
+import cbor2
 import pytest
 from botocore.eventstream import EventStreamBuffer
 from hypothesis import given
@@ -60,3 +61,15 @@ def test_streams__an_error_inside_becomes_an_exception_message() -> None:
         "ResourceInUseException",
     ]
     assert messages[2].payload == b'{"message":"taken"}'
+
+
+def test_streams__in_cbor() -> None:
+    operation = models.service("kinesis").operations["SubscribeToShard"]
+    record = {"SequenceNumber": "1", "ApproximateArrivalTimestamp": 1.5, "Data": b"\xff", "PartitionKey": "p"}
+    event = {"SubscribeToShardEvent": {"Records": [record], "ContinuationSequenceNumber": "1", "MillisBehindLatest": 0}}
+    response = protocol("cbor").serialise_response(operation, {"EventStream": [event]}, "id-1")
+    first, second = decode_messages(b"".join(response.body))  # type: ignore[arg-type]
+    assert (first.headers[":event-type"], cbor2.loads(first.payload)) == ("initial-response", {})
+    assert second.headers[":content-type"] == "application/x-amz-cbor-1.1"
+    read = cbor2.loads(second.payload, semantic_decoders={1: lambda value, *_: value})
+    assert read["Records"] == [{**record, "ApproximateArrivalTimestamp": 1500}]

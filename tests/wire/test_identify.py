@@ -1,5 +1,7 @@
 """Which operation a request names."""
 
+import gzip
+
 import pytest
 
 from headrace.wire.identify import Target, Unidentified, bucket_of_host, identify, needs_body
@@ -42,6 +44,11 @@ def test_actions__by_version_and_by_signing_name() -> None:
         == "sts"
     )
     assert ask("POST", "/", service="monitoring", content_type=form, body=b"Action=PutMetricData").service.name == "cloudwatch"
+    packed = gzip.compress(b"Action=PutMetricData&Version=2010-08-01")
+    assert (
+        ask("POST", "/", service="monitoring", content_type=form, content_encoding="gzip", body=packed).service.name
+        == "cloudwatch"
+    )
     assert ask("GET", "/", "Action=GetCallerIdentity&Version=2011-06-15", service="sts").operation.name == "GetCallerIdentity"
     assert ask("GET", "/bkt/k", "Action=GetCallerIdentity&Version=2011-06-15").operation.name == "GetObject"
 

@@ -38,7 +38,7 @@ class ResourceNotFoundException(AwsError):
 
 
 class QueueDoesNotExist(AwsError):
-    pass
+    query_code = "AWS.SimpleQueueService.NonExistentQueue"
 
 
 class NoSuchKey(AwsError):
@@ -66,6 +66,9 @@ class TestJson:
         )
         assert read == {"TableName": "t", "KeyConditions": {"a": {"ComparisonOperator": "EQ"}}}
         assert json.loads(body_of(answer("dynamodb", "Query", {"Count": 1, "LastEvaluatedKey": None}))) == {"Count": 1}
+
+    def test_an_operation_without_input_takes_none(self) -> None:
+        assert parse("dynamodb", "DescribeLimits", b'{"Any":[1]}') == {}
 
     def test_an_empty_body_is_an_empty_object(self) -> None:
         assert parse("dynamodb", "ListTables", b"") == {}

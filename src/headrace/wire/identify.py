@@ -8,11 +8,15 @@ from urllib.parse import parse_qsl, unquote_plus
 
 from headrace.kit.errors import AwsError
 from headrace.wire import models
+from headrace.wire.body import decode_body
 from headrace.wire.models import OperationModel, ServiceModel
 from headrace.wire.request import HttpRequest
 from headrace.wire.router import router
 
 NO_LABELS: dict[str, str] = {}
+
+# A compressed form is unpacked to find its Action; no service takes a larger one.
+FORM_BYTES_MAX = 16 << 20
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -149,7 +153,8 @@ def _action(request: HttpRequest, signing_name: str) -> tuple[str, str] | None:
         return None
     text = request.query_string
     if request.headers.get("content-type", "").startswith(FORM) and isinstance(request.body, bytes):
-        text = f"{request.body.decode('latin-1')}&{text}" if text else request.body.decode("latin-1")
+        form = decode_body(request.headers, request.body, FORM_BYTES_MAX).decode("latin-1")
+        text = f"{form}&{text}" if text else form
     action, version = _ACTION.search(text), _VERSION.search(text)
     if action is None or not (version is not None or signing_name in _query_services()):
         return None

@@ -141,6 +141,28 @@ class Shape:
         return found
 
     @property
+    def body_members(self) -> tuple[tuple[str, str, "Shape"], ...]:
+        """The members that are XML elements in a body: name, name on the wire, shape."""
+        found = self._parts.get("body_members")
+        if found is None:
+            found = tuple(
+                (name, member.wire_name(name), member)
+                for name, member in self.members.items()
+                if member.location is None and not member.xml_attribute
+            )
+            self._parts["body_members"] = found
+        return found
+
+    @property
+    def attribute_members(self) -> tuple[tuple[str, str, "Shape"], ...]:
+        """The members that are XML attributes: name, name on the wire, shape."""
+        found = self._parts.get("attribute_members")
+        if found is None:
+            found = tuple((name, member.wire_name(name), member) for name, member in self.members.items() if member.xml_attribute)
+            self._parts["attribute_members"] = found
+        return found
+
+    @property
     def member(self) -> "Shape":
         """What a list is made of."""
         return self._part("member")

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from headrace.kit.clock import Clock
+from headrace.kit.errors import AwsError
 from headrace.kit.ids import Ids
 from headrace.kit.settings import Settings
 from headrace.operation import Context
-from headrace.ports import Invocation, LoadOutcome, Metric, ObjectInfo, Ports, Principal, Scope
-from headrace.services.firehose import state
+from headrace.ports import Credentials, Invocation, LoadOutcome, Metric, ObjectInfo, Ports, Principal, Scope
+from headrace.services.firehose import roles, state
 from headrace.services.firehose.delivery import Deliverer
 from headrace.services.firehose.operations import records, streams
 from headrace.store.memory import Crash, MemoryStore
@@ -142,6 +143,27 @@ class FakeInvoker:
         return Invocation(200, json.dumps({"records": answers}).encode())
 
 
+class FakeAuthority:
+    """Everybody is allowed what is not denied."""
+
+    def __init__(self) -> None:
+        self.unknown: set[str] = set()
+        self.denied: set[tuple[str, str]] = set()
+
+    def credentials(self, scope: Scope, access_key_id: str) -> Credentials | None:
+        return None
+
+    def assume(self, scope: Scope, role_arn: str, session_name: str, service: str) -> Credentials:
+        assert service == "firehose.amazonaws.com"
+        if role_arn in self.unknown:
+            raise AwsError(f"The role {role_arn} cannot be found.")
+        return Credentials("key", "secret", Principal(role_arn, "id", ACCOUNT), "token", scope.clock.now() + 3600)
+
+    def allows(self, scope: Scope, principal: Principal, action: str, resource: str) -> bool:
+        assert principal is scope.principal
+        return (principal.arn, action) not in self.denied
+
+
 class FakeLogs:
     """Log lines in a list."""
 
@@ -161,7 +183,7 @@ class FakeMetrics:
     def put(self, scope: Scope, namespace: str, values: Sequence[Metric]) -> None:
         assert namespace == "AWS/Firehose"
         for value in values:
-            assert value.dimensions == (("DeliveryStreamName", "d"),)
+            assert [name for name, _ in value.dimensions] == ["DeliveryStreamName"]
             self.sums[value.name] = self.sums.get(value.name, 0) + value.value
 
 
@@ -174,9 +196,16 @@ class House:
         self.warehouse = FakeWarehouse(self.objects, self.deaths)
         self.invoker = FakeInvoker(self.deaths)
         self.logs, self.metrics = FakeLogs(), FakeMetrics()
+        self.authority = FakeAuthority()
+        roles._held.clear()
         self.clock, self.ids = Clock(), Ids(7)
         self.ports = Ports(
-            objects=self.objects, warehouse=self.warehouse, invoker=self.invoker, logs=self.logs, metrics=self.metrics
+            objects=self.objects,
+            warehouse=self.warehouse,
+            invoker=self.invoker,
+            logs=self.logs,
+            metrics=self.metrics,
+            authority=self.authority,
         )
         self.store = MemoryStore()
 
@@ -190,7 +219,11 @@ class House:
 
     def create(self, **configuration: Any) -> None:
         """Create the delivery stream `d`."""
-        self.context().transact(lambda ctx: streams.create_delivery_stream(ctx, delivery_stream_name="d", **configuration))
+        self.create_another("d", **configuration)
+
+    def create_another(self, name: str, **configuration: Any) -> None:
+        """Create a delivery stream."""
+        self.context().transact(lambda ctx: streams.create_delivery_stream(ctx, delivery_stream_name=name, **configuration))
 
     def put(self, *data: bytes) -> None:
         """Put records, each in a request of its own."""
@@ -204,18 +237,17 @@ class House:
         given = [{"Data": one} for one in data]
         self.context().transact(lambda ctx: records.put_record_batch(ctx, delivery_stream_name="d", records=given))
 
-    def deliverer(self, owner: str = "one") -> Deliverer:
-        """The worker of the delivery stream, as a process named `owner` has it."""
-        stream = self.stream()
-        return Deliverer(stream.id, state.Pending(ACCOUNT, REGION, "d"), owner)
-
-    def stream(self) -> state.DeliveryStream:
-        """The delivery stream's row."""
-        return self.context().snapshot(lambda ctx: state.find(ctx.tx, ACCOUNT, REGION, "d"))
+    def stream(self, name: str = "d") -> state.DeliveryStream:
+        """A delivery stream's row."""
+        return self.context().snapshot(lambda ctx: state.find(ctx.tx, ACCOUNT, REGION, name))
 
     def step(self, owner: str = "one") -> float | None:
-        """One step of the worker."""
-        return self.deliverer(owner).step(self.context())
+        """One step of the worker of `d`, as a process named `owner` does it."""
+        return self.step_of("d", owner)
+
+    def step_of(self, name: str, owner: str = "one") -> float | None:
+        """One step of a delivery stream's worker."""
+        return Deliverer(self.stream(name).id, state.Pending(ACCOUNT, REGION, name), owner).step(self.context())
 
     def leftovers(self) -> list[bytes]:
         """The keys of the store that belong to a buffer or a delivery."""

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import pytest
-from tests.services.firehose.fakes import NOW, REDSHIFT, S3, House
+from tests.services.firehose.fakes import NOW, REDSHIFT, ROLE, S3, House
 
 from headrace.kit.errors import AwsError
 from headrace.ports import LoadFailed
@@ -176,6 +176,39 @@ def test_missing_bucket__pauses_until_it_is_there(house: House) -> None:
     house.step()
     assert b"".join(bucket.values()) == b"ab"
     assert house.metrics.sums["DeliveryToS3.Records"] == 2
+
+
+def test_role__that_may_not_write_pauses_the_delivery(house: House) -> None:
+    options = {"Enabled": True, "LogGroupName": "g", "LogStreamName": "s"}
+    house.create(s3_destination_configuration={**S3, "BufferingHints": NOW, "CloudWatchLoggingOptions": options})
+    house.authority.denied.add((ROLE, "s3:PutObject"))
+    house.put(b"a")
+    assert house.step() == limits.RETRY_FIRST_SECONDS
+    ((_, _, line),) = house.logs.lines
+    assert line["errorCode"] == "S3.AccessDenied"
+    house.authority.denied.clear()
+    house.clock.advance(2)
+    house.step()
+    assert list(house.objects_below().values()) == [b"a"]
+
+
+def test_role__that_may_not_invoke_fails_the_records(house: House) -> None:
+    house.create(
+        extended_s3_destination_configuration={
+            **S3, "BufferingHints": NOW, "ProcessingConfiguration": processing(NumberOfRetries="0")
+        }
+    )  # fmt: skip
+    house.authority.denied.add((ROLE, "lambda:InvokeFunction"))
+    house.put(b"a")
+    house.step()
+    (failed,) = house.objects_below("processing-failed/").values()
+    assert json.loads(failed)["errorCode"] == "Lambda.InvokeAccessDenied"
+
+
+def test_role__that_cannot_be_assumed_is_refused(house: House) -> None:
+    house.authority.unknown.add(ROLE)
+    with pytest.raises(AwsError, match="Firehose is unable to assume role"):
+        house.create(s3_destination_configuration=S3)
 
 
 def test_redshift__stages_and_copies(house: House) -> None:

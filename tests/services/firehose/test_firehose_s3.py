@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.services.firehose.conftest import naming, role_for
 from tests.services.firehose.fakes import NOW, ROLE, S3
 
 from conftest import HeadraceServer, eventually
@@ -24,11 +25,6 @@ def bucket(s3: Any, account: str) -> str:
     name = f"bucket-{account}"
     s3.create_bucket(Bucket=name)
     return name
-
-
-@pytest.fixture
-def firehose(client: Callable[..., Any]) -> Any:
-    return client("firehose")
 
 
 def to(bucket: str, **members: Any) -> dict[str, Any]:
@@ -110,14 +106,10 @@ def handler(event, context):
 """
 
 
-def test_transformation__by_a_function(client: Callable[..., Any], s3: Any, firehose: Any, bucket: str) -> None:
+def test_transformation__by_a_function(client: Callable[..., Any], s3: Any, firehose: Any, bucket: str, role: str) -> None:
     package = io.BytesIO()
     with zipfile.ZipFile(package, "w") as archive:
         archive.writestr("app.py", FUNCTION)
-    trusted = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    role = client("iam").create_role(
-        RoleName="functions", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trusted]})
-    )["Role"]["Arn"]
     arn = client("lambda").create_function(
         FunctionName="f", Runtime="python3.11", Handler="app.handler", Role=role, Code={"ZipFile": package.getvalue()}
     )["FunctionArn"]
@@ -137,7 +129,7 @@ def test_transformation__by_a_function(client: Callable[..., Any], s3: Any, fire
 def test_kill__nothing_that_was_acknowledged_is_lost(tmp_path: Path) -> None:
     server = HeadraceServer(tmp_path / "data").start()
     try:
-        s3, firehose = server.client("s3"), server.client("firehose")
+        s3, firehose = server.client("s3"), naming(server.client("firehose"), role_for(server.client("iam")))
         s3.create_bucket(Bucket="kill")
         firehose.create_delivery_stream(DeliveryStreamName="d", S3DestinationConfiguration=to("kill"))
         put = 0

@@ -5,8 +5,11 @@ from typing import Any
 import pytest
 from tests.services.firehose.fakes import NOW, ROLE, S3, House
 
+from headrace.kit.errors import AccessDeniedException
+from headrace.operation import Context
 from headrace.ports import SourceRecord
 from headrace.services.firehose import sources
+from headrace.services.firehose.service import SERVICE
 
 ARN = "arn:aws:kinesis:us-east-1:123456789012:stream/s"
 
@@ -57,3 +60,21 @@ def test_handle__after_a_deletion_takes_nothing(house: House) -> None:
     assert outcome.error is None
     assert house.step() is None
     assert not house.objects_below()
+
+
+def test_sink__puts_with_the_callers_transaction(house: House) -> None:
+    house.create_another("e", s3_destination_configuration={**S3, "BufferingHints": NOW})
+    arn = "arn:aws:firehose:us-east-1:123456789012:deliverystream/e"
+    sink = SERVICE.offers["sinks.firehose"]
+
+    def fails(ctx: Context) -> None:
+        sink.send(ctx, arn, b"never")
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        house.context().transact(fails)
+    house.context().transact(lambda ctx: sink.send(ctx, arn, b"once"))
+    with pytest.raises(AccessDeniedException):
+        sink.send(house.context().at(account="999999999999"), arn, b"foreign")
+    house.step_of("e")
+    assert list(house.objects_below().values()) == [b"once"]

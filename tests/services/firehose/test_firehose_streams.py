@@ -7,12 +7,6 @@ import pytest
 from botocore.exceptions import ClientError
 from tests.services.firehose.fakes import REDSHIFT, ROLE, S3
 
-
-@pytest.fixture
-def firehose(client: Callable[..., Any]) -> Any:
-    return client("firehose")
-
-
 KMS = {"KMSEncryptionConfig": {"AWSKMSKeyARN": "arn:aws:kms:a:123456789012:key/k"}}
 
 
@@ -30,7 +24,7 @@ def described(firehose: Any, name: str = "d") -> dict[str, Any]:
     return firehose.describe_delivery_stream(DeliveryStreamName=name)["DeliveryStreamDescription"]
 
 
-def test_create__s3_with_defaults(firehose: Any, account: str) -> None:
+def test_create__s3_with_defaults(firehose: Any, account: str, role: str) -> None:
     answer = firehose.create_delivery_stream(DeliveryStreamName="d", S3DestinationConfiguration=S3)
     arn = f"arn:aws:firehose:us-east-1:{account}:deliverystream/d"
     assert answer["DeliveryStreamARN"] == arn
@@ -41,7 +35,7 @@ def test_create__s3_with_defaults(firehose: Any, account: str) -> None:
     assert destination == {
         "DestinationId": "destinationId-000000000001",
         "S3DestinationDescription": {
-            "RoleARN": ROLE,
+            "RoleARN": role,
             "BucketARN": "arn:aws:s3:::bucket",
             "BufferingHints": {"SizeInMBs": 5, "IntervalInSeconds": 300},
             "CompressionFormat": "UNCOMPRESSED",
@@ -127,6 +121,19 @@ def test_create__redshift_refuses_prefix_expressions_and_foreign_urls(firehose: 
             firehose.create_delivery_stream, DeliveryStreamName="d", RedshiftDestinationConfiguration=configuration
         )
         assert code == "InvalidArgumentException"
+
+
+def test_create__refuses_roles_that_cannot_be_assumed(firehose: Any, account: str) -> None:
+    missing = f"arn:aws:iam::{account}:role/missing"
+    code, message = error_of(
+        firehose.create_delivery_stream, DeliveryStreamName="d", S3DestinationConfiguration={**S3, "RoleARN": missing}
+    )
+    assert (code, message) == (
+        "InvalidArgumentException", f"Firehose is unable to assume role {missing}. Please check the role provided.",
+    )  # fmt: skip
+    foreign = {**S3, "RoleARN": "arn:aws:iam::999999999999:role/firehose"}
+    code, message = error_of(firehose.create_delivery_stream, DeliveryStreamName="d", S3DestinationConfiguration=foreign)
+    assert (code, message) == ("InvalidArgumentException", "Cross-account pass role is not allowed.")
 
 
 def test_list__pages_and_filters(firehose: Any) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from headrace.kit.clock import Clock
+from headrace.kit.errors import AccessDeniedException
 from headrace.kit.ids import Ids
 from headrace.kit.settings import Settings
 from headrace.operation import Context
@@ -115,6 +116,14 @@ def test_shards__of_a_missing_stream_is_a_lookup_error(ctx: Context) -> None:
         SOURCE.shards(ctx, ARN + "x")
     with pytest.raises(LookupError):
         SOURCE.read(ctx, ARN, "shardId-000000000009", "0", 10, 1000)
+
+
+def test_foreign_streams__are_not_touched(ctx: Context) -> None:
+    stranger = ctx.at(account="999999999999")
+    with pytest.raises(LookupError):
+        SOURCE.shards(stranger, ARN)
+    with pytest.raises(AccessDeniedException):
+        StreamSink().send(stranger, ARN, b"x")
 
 
 def test_topic__is_announced_with_each_record(ctx: Context) -> None:

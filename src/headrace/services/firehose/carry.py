@@ -10,8 +10,8 @@ import msgspec
 
 from headrace.kit.errors import AwsError
 from headrace.operation import Context
-from headrace.ports import LoadFailed, Metric, Principal
-from headrace.services.firehose import buffer, keys, limits, state
+from headrace.ports import LoadFailed, Metric
+from headrace.services.firehose import buffer, keys, limits, roles, state
 from headrace.services.firehose.engine import staging, transform
 from headrace.services.firehose.engine.transform import Outcome, Record
 
@@ -32,7 +32,6 @@ class DeliveryFailed(Exception):
 
 def carry(ctx: Context, stream: state.DeliveryStream, delivery: state.Delivery, staged: Callable[[], None]) -> None:
     """Deliver a batch; DeliveryFailed. `staged` is called once what a function transformed is staged for a load."""
-    ctx = _as_role(ctx, delivery)
     destination = delivery.destination
     key = keys.delivered(stream.name, delivery)
     is_redshift = bool(destination.redshift)
@@ -59,14 +58,16 @@ def carry(ctx: Context, stream: state.DeliveryStream, delivery: state.Delivery, 
     )  # fmt: skip
 
 
-def _as_role(ctx: Context, delivery: state.Delivery) -> Context:
-    role = str(delivery.destination.s3["RoleARN"])
-    return ctx.at(principal=Principal(role, role.rsplit("/", 1)[-1] + ":firehose", ctx.account))
-
-
 def _put(ctx: Context, s3: Mapping[str, Any], key: str, body: bytes) -> None:
     try:
-        ctx.ports.objects.put(ctx, keys.bucket(s3), key, body, content_type="application/octet-stream")
+        acting = roles.check(ctx, s3["RoleARN"], "s3:PutObject", f"{s3['BucketARN']}/{key}")
+        ctx.ports.objects.put(acting, keys.bucket(s3), key, body, content_type="application/octet-stream")
+    except roles.RoleRefused as error:
+        raise DeliveryFailed(
+            "S3.AccessDenied",
+            "Access was denied. Ensure that the trust policy for the provided IAM role allows Firehose to assume the role, "
+            f"and the access policy allows access to the S3 bucket. ({error})",
+        ) from error
     except LookupError:
         raise DeliveryFailed(
             "S3.NoSuchBucket",
@@ -97,7 +98,7 @@ def _transformed(ctx: Context, stream: state.DeliveryStream, delivery: state.Del
     bodies: list[bytes] = []
     lines: list[bytes] = []
     for batch in transform.in_batches(records, size_bytes, limits.TRANSFORM_RECORDS_MAX):
-        outcomes, attempts = _invoke(ctx, stream, parameters, batch)
+        outcomes, attempts = _invoke(ctx, stream, delivery, parameters, batch)
         ended_ms = ctx.clock.now_ms()
         for record, outcome in zip(batch, outcomes, strict=True):
             if outcome.data is not None:
@@ -114,7 +115,7 @@ def _transformed(ctx: Context, stream: state.DeliveryStream, delivery: state.Del
 
 
 def _invoke(
-    ctx: Context, stream: state.DeliveryStream, parameters: Mapping[str, str], batch: Sequence[Record]
+    ctx: Context, stream: state.DeliveryStream, delivery: state.Delivery, parameters: Mapping[str, str], batch: Sequence[Record]
 ) -> tuple[list[Outcome], int]:
     """What the function made of a batch, and how often it was asked."""
     arn = state.stream_arn(ctx.account, ctx.region, stream.name)
@@ -125,7 +126,12 @@ def _invoke(
         if attempt:
             time.sleep(min(limits.TRANSFORM_RETRY_FIRST_SECONDS * 2 ** (attempt - 1), limits.TRANSFORM_RETRY_MAX_SECONDS))
         try:
-            answer = ctx.ports.invoker.invoke(ctx, parameters["LambdaArn"], payload)
+            role = parameters.get("RoleArn") or delivery.destination.s3["RoleARN"]
+            acting = roles.check(ctx, role, "lambda:InvokeFunction", parameters["LambdaArn"])
+            answer = ctx.ports.invoker.invoke(acting, parameters["LambdaArn"], payload)
+        except roles.RoleRefused:
+            failure = transform.failed("Lambda.InvokeAccessDenied")
+            continue
         except AwsError as error:
             failure = transform.failed(f"Lambda.{error.code or type(error).__name__}", error.message)
             continue
@@ -174,7 +180,6 @@ def retry_seconds(delivery: state.Delivery) -> float:
 
 def give_up(ctx: Context, stream: state.DeliveryStream, delivery: state.Delivery) -> None:
     """Write down which object was not loaded, as a manifest with which a person can load it; DeliveryFailed."""
-    ctx = _as_role(ctx, delivery)
     s3 = delivery.destination.s3
     body = staging.manifest(keys.bucket(s3), keys.delivered(stream.name, delivery))
     _put(ctx, s3, keys.manifest(stream.name, delivery, error=True), body)

@@ -56,6 +56,12 @@ class Destination(msgspec.Struct, omit_defaults=True):
         """How long a record waits for others."""
         return int(self.s3["BufferingHints"]["IntervalInSeconds"])
 
+    @property
+    def roles(self) -> list[str]:
+        """The roles that deliveries act with."""
+        given = (self.s3, self.backup, self.redshift)
+        return sorted({str(members["RoleARN"]) for members in given if members})
+
     def processor(self, kind: str) -> dict[str, str] | None:
         """The parameters of a processor, if it is there and processing is on."""
         if not self.processing.get("Enabled"):

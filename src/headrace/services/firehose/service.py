@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from headrace.kit import arn as arns
+from headrace.kit.errors import AccessDeniedException
 from headrace.operation import Service
 from headrace.ports import Scope
 from headrace.services.firehose import buffer, state, workers
@@ -14,6 +15,8 @@ class DeliveryStreamSink:
     def send(self, scope: Scope, arn: str, body: bytes, *, attributes: Mapping[str, str] | None = None) -> None:
         """Put the message as a record; with the running transaction, when there is one."""
         where = arns.parse(arn)
+        if where.account != scope.account:
+            raise AccessDeniedException(f"{scope.principal.arn} is not authorized to access {arn}")
         name = where.resource.removeprefix("deliverystream/")
 
         def put(inner: Scope) -> None:

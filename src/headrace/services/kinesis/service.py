@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
+from headrace.kit.errors import AccessDeniedException
 from headrace.layers import log, pieces
 from headrace.operation import Service
 from headrace.ports import Scope, SourceBatch, SourceRecord, SourceShard
 from headrace.services.kinesis import naming, rules, shapes, state, workers
-from headrace.services.kinesis.errors import ResourceNotFoundException
+from headrace.services.kinesis.errors import InvalidArgumentException, ResourceNotFoundException
 
 
 class StreamSource:
@@ -71,7 +72,7 @@ class StreamSink:
 
     def send(self, scope: Scope, arn: str, body: bytes, *, attributes: Mapping[str, str] | None = None) -> None:
         """Put the message as a record; with the running transaction, when there is one."""
-        account, region, name = naming.parse_stream_arn(arn)
+        account, region, name = _own(scope, arn)
         partition_key = (attributes or {}).get("partition_key") or scope.ids.uuid()
 
         def put(inner: Scope) -> None:
@@ -83,11 +84,18 @@ class StreamSink:
         scope.transact(put)
 
 
-def _stream(scope: Scope, arn: str) -> state.Stream:
+def _own(scope: Scope, arn: str) -> tuple[str, str, str]:
+    """(account, region, name) of a stream of the scope's account. Others' streams need a policy, and there are none yet."""
     account, region, name = naming.parse_stream_arn(arn)
+    if account != scope.account:
+        raise AccessDeniedException(f"{scope.principal.arn} is not authorized to access {arn}")
+    return account, region, name
+
+
+def _stream(scope: Scope, arn: str) -> state.Stream:
     try:
-        return state.find(scope.tx, account, region, name)
-    except ResourceNotFoundException as error:
+        return state.find(scope.tx, *_own(scope, arn))
+    except (ResourceNotFoundException, AccessDeniedException, InvalidArgumentException) as error:
         raise LookupError(error.message) from None
 
 

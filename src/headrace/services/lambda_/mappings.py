@@ -13,13 +13,14 @@ from typing import Any
 
 import msgspec
 
-from headrace.consumer import NotNow, Outcome, Subscription
+from headrace.consumer import NotNow, Outcome, Subscription, batch_id
 from headrace.kit import arn as arns
+from headrace.layers.once import trace_id
 from headrace.operation import Context
 from headrace.ports import SourceRecord
 from headrace.services.lambda_ import destinations, invocations, limits, naming, reports, rules, state
 from headrace.services.lambda_.engine.patterns import compile_pattern
-from headrace.services.lambda_.errors import TooManyRequestsException
+from headrace.services.lambda_.errors import ServiceException, TooManyRequestsException
 from headrace.services.lambda_.invocations import RUNTIME
 from headrace.services.lambda_.naming import FunctionName
 from headrace.services.lambda_.state import Mapping
@@ -57,6 +58,7 @@ def subscription(mapping: Mapping) -> Subscription:
         attempts_max=None if mapping.attempts_retried_max < 0 else mapping.attempts_retried_max,
         age_max_seconds=None if mapping.age_seconds_max < 0 else float(mapping.age_seconds_max),
         bisect=mapping.bisect,
+        fixed_batches=True,
     )
 
 
@@ -81,7 +83,8 @@ class Deliveries:
         RUNTIME.reporter.metrics(ctx, reports.count("IteratorAge", mapping.function, age_ms, "Milliseconds"))
         outcome = Outcome()
         for part, payload in _events(wanted):
-            outcome = _invoke(ctx, mapping, target, part, payload)
+            trace = trace_id(batch_id(subscription, shard_id, part), ctx.ids.hex(16), part[0].arrived_at)
+            outcome = _invoke(ctx, mapping, target, part, payload, trace)
             if outcome.error is not None:
                 break
         if outcome.error is not None and outcome.failed_from is None and part[0] is not wanted[0]:
@@ -149,18 +152,20 @@ def _events(records: Sequence[SourceRecord]) -> Iterator[tuple[Sequence[SourceRe
 
 
 def _invoke(
-    ctx: Context, mapping: Mapping, target: invocations.Target, records: Sequence[SourceRecord], payload: bytes
+    ctx: Context, mapping: Mapping, target: invocations.Target, records: Sequence[SourceRecord], payload: bytes, trace: str
 ) -> Outcome:
     arn = naming.named_arn(function_of(mapping))
     for wait in range(THROTTLE_WAITS_MAX):
         try:
-            outcome = RUNTIME.run(ctx, target, arn, payload, request_id=ctx.ids.uuid())
+            outcome = RUNTIME.run(ctx, target, arn, payload, request_id=ctx.ids.uuid(), trace=trace)
             break
         except TooManyRequestsException:
             # No attempt of the function was made, so none is counted.
             if wait + 1 == THROTTLE_WAITS_MAX:
                 raise NotNow from None
             time.sleep(THROTTLE_WAIT_SECONDS)
+        except ServiceException:
+            raise NotNow from None
     if outcome.error is not None:
         return Outcome(rules.error_of(outcome.payload))
     if not mapping.report_failures:

@@ -93,7 +93,7 @@ class Cbor(Protocol):
         body["__type"] = self._type_name(service, fault.name)
         headers = [*self._envelope(), ("x-amzn-RequestId", request_id)]
         if service.query_compatible:
-            headers.append(("x-amzn-query-error", f"{error.query_code or fault.code};{'Sender' if fault.sender else 'Receiver'}"))
+            headers.append(("x-amzn-query-error", f"{fault.code};{'Sender' if fault.sender else 'Receiver'}"))
         return Response(fault.status, headers, cbor2.dumps(body))
 
     def write(self, shape: Shape, value: Any) -> bytes:

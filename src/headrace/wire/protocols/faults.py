@@ -24,32 +24,6 @@ _S3_CODES = {
     "RequestEntityTooLarge": "EntityTooLarge",
     "ThrottlingException": "SlowDown",
 }
-# SQS once spoke the query protocol. These are its codes of that time, which the model no longer tells and clients still ask for.
-_SQS_CODES = {
-    **{
-        name: f"AWS.SimpleQueueService.{name}"
-        for name in (
-            "BatchEntryIdsNotDistinct",
-            "BatchRequestTooLong",
-            "EmptyBatchRequest",
-            "InvalidBatchEntryId",
-            "MessageNotInflight",
-            "PurgeQueueInProgress",
-            "QueueDeletedRecently",
-            "TooManyEntriesInBatchRequest",
-            "UnsupportedOperation",
-        )
-    },
-    "QueueDoesNotExist": "AWS.SimpleQueueService.NonExistentQueue",
-    "QueueNameExists": "QueueAlreadyExists",
-    "KmsAccessDenied": "KMS.AccessDeniedException",
-    "KmsDisabled": "KMS.DisabledException",
-    "KmsInvalidKeyUsage": "KMS.InvalidKeyUsageException",
-    "KmsInvalidState": "KMS.InvalidStateException",
-    "KmsNotFound": "KMS.NotFoundException",
-    "KmsOptInRequired": "KMS.OptInRequired",
-    "KmsThrottled": "KMS.ThrottlingException",
-}
 _COMMON_CODES: dict[str, dict[str, str]] = {"query": _QUERY_CODES, "rest-xml": _S3_CODES}
 
 
@@ -79,5 +53,5 @@ def describe(service: ServiceModel, error: AwsError, protocol: str) -> Fault:
     message_member = next((name for name in ("message", "Message") if name in shape.members), "message")
     fields = {name: value for name, value in error.fields.items() if value is not None}
     status = shape.error_status or (500 if shape.error_fault else error.status)
-    code = _SQS_CODES.get(shape.name, shape.error_code) if service.name == "sqs" else shape.error_code
+    code = error.query_code or shape.error_code
     return Fault(shape.name, code, status, not shape.error_fault, message_member, message, fields, shape)

@@ -84,7 +84,7 @@ class Json(Protocol):
         if reader is None:
             reader = self._readers[operation] = self._reader(operation)
         value: dict[str, Any] = reader.read(request.body)
-        return value
+        return value if operation.input is not None else {}
 
     def serialise_response(self, operation: OperationModel, result: Mapping[str, Any] | None, request_id: str) -> Response:
         """The result as a JSON object; an output event stream as a sequence of messages."""
@@ -103,7 +103,7 @@ class Json(Protocol):
         body = {"__type": type_name(service, fault.name), fault.message_member: fault.message, **fault.fields}
         headers = [("Content-Type", content_type(service)), ("x-amzn-RequestId", request_id)]
         if service.query_compatible:
-            headers.append(("x-amzn-query-error", f"{error.query_code or fault.code};{'Sender' if fault.sender else 'Receiver'}"))
+            headers.append(("x-amzn-query-error", f"{fault.code};{'Sender' if fault.sender else 'Receiver'}"))
         return Response(fault.status, headers, write(body))
 
     def _reader(self, operation: OperationModel) -> JsonReader:

@@ -128,6 +128,8 @@ def _parse_map(shape: Shape, entries: list[Node]) -> dict[str, Any]:
 
 def escape(text: str) -> str:
     """Text as XML holds it."""
+    if _SPECIAL.search(text) is None:
+        return text
     return _SPECIAL.sub(lambda found: _ENTITIES.get(found[0]) or f"&#x{ord(found[0]):x};", text)
 
 
@@ -136,7 +138,9 @@ def write(out: list[str], name: str, shape: Shape, value: Any) -> None:
     kind = shape.type
     if value is None:
         return
-    if kind == "structure":
+    if kind == "string":
+        out.append(f"<{name}>{escape(str(value))}</{name}>")
+    elif kind == "structure":
         write_structure(out, name, shape, value)
     elif kind == "list":
         _write_list(out, name, shape, value)
@@ -152,9 +156,9 @@ def write_structure(out: list[str], name: str, shape: Shape, value: Mapping[str,
     if shape.xml_namespace and not namespace:
         prefix = f":{shape.xml_prefix}" if shape.xml_prefix else ""
         attributes += f' xmlns{prefix}="{escape(shape.xml_namespace)}"'
-    for member_name, member in shape.members.items():
-        if member.xml_attribute and value.get(member_name) is not None:
-            attributes += f' {member.wire_name(member_name)}="{escape(str(value[member_name]))}"'
+    for member_name, wire_name, _ in shape.attribute_members:
+        if value.get(member_name) is not None:
+            attributes += f' {wire_name}="{escape(str(value[member_name]))}"'
     out.append(f"<{name}{attributes}>")
     write_members(out, shape, value)
     out.append(f"</{name}>")
@@ -162,12 +166,10 @@ def write_structure(out: list[str], name: str, shape: Shape, value: Mapping[str,
 
 def write_members(out: list[str], shape: Shape, value: Mapping[str, Any]) -> None:
     """The members of a structure that travel in the body, in the model's order."""
-    for member_name, member in shape.members.items():
-        if member.xml_attribute or member.location is not None:
-            continue
+    for member_name, wire_name, member in shape.body_members:
         item = value.get(member_name)
         if item is not None:
-            write(out, member.wire_name(member_name), member, item)
+            write(out, wire_name, member, item)
 
 
 def _write_list(out: list[str], name: str, shape: Shape, value: Any) -> None:

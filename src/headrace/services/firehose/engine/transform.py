@@ -15,6 +15,7 @@ MESSAGES = {
     "Lambda.JsonProcessingException": "There was an error parsing returned records from the Lambda function. Ensure that the "
     "returned records follow the status model required by Amazon Data Firehose.",
     "Lambda.ProcessingFailedStatus": "ProcessingFailed status set for record",
+    "Lambda.InvokeAccessDenied": "Access was denied. Ensure that the access policy allows access to the Lambda function.",
     "Lambda.FunctionError": "The Lambda function was successfully invoked but it returned an error result.",
 }
 

@@ -8,7 +8,7 @@ from headrace import consumer
 from headrace.kit.errors import UnsupportedParameter
 from headrace.layers import tags as tag_rows
 from headrace.operation import Context, operation
-from headrace.services.firehose import destinations, errors, limits, sources, state
+from headrace.services.firehose import destinations, errors, limits, roles, sources, state
 
 Members = dict[str, Any]
 
@@ -28,7 +28,7 @@ def create_delivery_stream(
 ) -> Members:
     """Create a delivery stream to S3 or Redshift, fed by PutRecord or by a Kinesis stream.
 
-    Differs from AWS: it is ACTIVE at once; bucket, cluster and role are not looked at before the first delivery.
+    Differs from AWS: it is ACTIVE at once; bucket and cluster are not looked at before the first delivery.
     """
     if state.STREAMS.get(ctx.tx, ctx.account, ctx.region, delivery_stream_name) is not None:
         raise errors.stream_exists(delivery_stream_name, ctx.account)
@@ -46,7 +46,10 @@ def create_delivery_stream(
         raise errors.InvalidArgumentException(
             "KinesisStreamSourceConfiguration is required for KinesisStreamAsSource delivery streams, and only for them."
         )
+    _check_roles(ctx, stream.destination)
     if kinesis_stream_source_configuration is not None:
+        if kinesis_stream_source_configuration["KinesisStreamARN"].split(":")[4] != ctx.account:
+            raise errors.InvalidArgumentException("The source stream must be in the account of the delivery stream.")
         stream.source = {**kinesis_stream_source_configuration, "DeliveryStartTimestamp": now}
         ctx.tx.announce(state.SOURCES_TOPIC)
     if delivery_stream_encryption_configuration_input is not None:
@@ -70,6 +73,14 @@ def _one_of(s3: Members | None, extended_s3: Members | None, redshift: Members |
     if len(given) != 1:
         raise errors.InvalidArgumentException("Exactly one destination configuration is supported for a Firehose")
     return given[0]
+
+
+def _check_roles(ctx: Context, destination: destinations.Destination) -> None:
+    for role in destination.roles:
+        if role.split(":")[4] != ctx.account:
+            raise errors.InvalidArgumentException("Cross-account pass role is not allowed.")
+        if not roles.can_be_assumed(ctx, role):
+            raise errors.InvalidArgumentException(f"Firehose is unable to assume role {role}. Please check the role provided.")
 
 
 @operation(read_only=True, accepts=("limit", "exclusive_start_destination_id"))
@@ -132,10 +143,9 @@ def update_destination(
     if destination_id != destinations.DESTINATION_ID:
         raise errors.InvalidArgumentException(f"Destination Id {destination_id} not found")
     kind, given = _one_of(s3_destination_update, extended_s3_destination_update, redshift_destination_update)
-    changed = msgspec.structs.replace(
-        stream, destination=destinations.update(stream.destination, kind, given), version=stream.version + 1,
-        updated_at=ctx.clock.now(),
-    )  # fmt: skip
+    destination = destinations.update(stream.destination, kind, given)
+    _check_roles(ctx, destination)
+    changed = msgspec.structs.replace(stream, destination=destination, version=stream.version + 1, updated_at=ctx.clock.now())
     state.STREAMS.put(ctx.tx, changed, ctx.account, ctx.region, stream.name)
     ctx.tx.announce(state.topic_of(stream.id))
 
