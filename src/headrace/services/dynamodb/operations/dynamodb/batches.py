@@ -84,7 +84,7 @@ def batch_write_item(
     metrics: dict[str, list[Any]] = {}
     for name, prepared in changes.items():
         for change in prepared:
-            items.write(ctx.tx, change.table, change.place, change.old, change.new, change.item, now_ms)
+            mutations.carry_out(ctx.tx, change, now_ms)
             found = capacity.collection_metrics(return_item_collection_metrics, change.table, change.item)
             if found is not None:
                 metrics.setdefault(name, []).append(found)

@@ -63,7 +63,7 @@ def transact_write_items(
     if not repeated:
         now_ms = ctx.clock.now_ms()
         for change in changes:
-            items.write(ctx.tx, change.table, change.place, change.old, change.new, change.item, now_ms)
+            mutations.carry_out(ctx.tx, change, now_ms)
     answer: dict[str, Any] = {}
     if return_consumed_capacity not in (None, "NONE"):
         answer["ConsumedCapacity"] = [_consumed(return_consumed_capacity, change) for change in changes]
@@ -160,10 +160,11 @@ def _update(ctx: Context, given: dict[str, Any]) -> Step:
     mutations.refuse_key_updates(table, update, binding)
     old = ctx.tx.get(table.prefix + place)
     wanted = given.get("ReturnValuesOnConditionCheckFailure")
-    if not guard.passes(None if old is None else items.decode(old)):
+    before = None if old is None else items.decode(old)
+    if not guard.passes(before):
         return Step(guard, Change(table, place, old, old, given["Key"]), wanted)
     try:
-        change = mutations.updated(table, place, old, given["Key"], update, binding)
+        change = mutations.updated(table, place, old, before, given["Key"], update, binding)
     except ValidationException as error:
         raise _Unfit(error) from None
     return Step(guard, change, wanted)
