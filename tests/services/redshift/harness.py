@@ -64,7 +64,9 @@ class Engine:
         return psycopg.connect(host="127.0.0.1", port=self.port, autocommit=True, **options)
 
     def load(self, statement: str, manifest_id: str) -> dict[str, Any]:
-        return self.channel.call("load", database="dev", user="admin", statement=statement, manifest_id=manifest_id, timeout_s=60)
+        return self.channel.call(
+            "load", database="dev", user="admin", password="Secret123", statement=statement, manifest_id=manifest_id, timeout_s=60
+        )
 
     def kill(self) -> None:
         self.process.kill()

@@ -9,7 +9,8 @@ cloudformation event    stack-id number          Event
 cloudformation changes  stack-id name            ChangeSet
 cloudformation export   export-name              Export
 cloudformation import   export-name stack-id     that a stack uses another's export: its name
-cloudformation work     (account region stack-id) that something is to be done for a stack
+
+For which stacks there is something to do: see `pending`.
 """
 
 from collections.abc import Iterator
@@ -19,10 +20,8 @@ import msgspec
 
 from headrace.layers.records import Records
 from headrace.operation import Context
-from headrace.services.cloudformation import errors
+from headrace.services.cloudformation import errors, pending
 from headrace.services.cloudformation.chunks import Chunks
-
-TOPIC = b"cloudformation.work"
 
 
 class Template(msgspec.Struct):
@@ -166,12 +165,6 @@ class Export(msgspec.Struct):
     stack_id: str
 
 
-class Work(msgspec.Struct):
-    """That something is to be done for a stack."""
-
-    since: float
-
-
 STACKS = Chunks(("cloudformation", "stack"), Stack)
 NAMES = Records(("cloudformation", "name"), str)
 RESOURCES = Chunks(("cloudformation", "resource"), Resource)
@@ -181,7 +174,6 @@ EVENTS = Records(("cloudformation", "event"), Event)
 CHANGE_SETS = Chunks(("cloudformation", "changes"), ChangeSet)
 EXPORTS = Records(("cloudformation", "export"), Export)
 IMPORTS = Records(("cloudformation", "import"), str)
-WORK = Records(("cloudformation", "work"), Work)
 
 
 def find(ctx: Context, name_or_id: str) -> Stack | None:
@@ -282,14 +274,14 @@ def set_status(ctx: Context, row: Stack, status: str, reason: str | None = None)
 def begin(ctx: Context, row: Stack, status: str, reason: str | None = None) -> None:
     """Give a stack a status in which there is something to do, and let it be done."""
     set_status(ctx, row, status, reason)
-    WORK.put(ctx.tx, Work(ctx.clock.now()), ctx.account, ctx.region, row.stack_id)
-    ctx.tx.announce(TOPIC)
+    pending.WORK.put(ctx.tx, ctx.clock.now(), ctx.account, ctx.region, row.stack_id)
+    ctx.tx.announce(pending.TOPIC)
 
 
 def end(ctx: Context, row: Stack, status: str, reason: str | None = None) -> None:
     """Give a stack a status in which there is nothing more to do."""
     set_status(ctx, row, status, reason)
-    WORK.delete(ctx.tx, ctx.account, ctx.region, row.stack_id)
+    pending.WORK.delete(ctx.tx, ctx.account, ctx.region, row.stack_id)
 
 
 def change_sets(ctx: Context, stack_id: str) -> list[ChangeSet]:

@@ -20,7 +20,7 @@ from headrace.operation import Context
 from headrace.ports import SourceRecord
 from headrace.services.lambda_ import destinations, invocations, limits, naming, reports, rules, state
 from headrace.services.lambda_.engine.patterns import compile_pattern
-from headrace.services.lambda_.errors import TooManyRequestsException
+from headrace.services.lambda_.errors import ServiceException, TooManyRequestsException
 from headrace.services.lambda_.invocations import RUNTIME
 from headrace.services.lambda_.naming import FunctionName
 from headrace.services.lambda_.state import Mapping
@@ -164,6 +164,8 @@ def _invoke(
             if wait + 1 == THROTTLE_WAITS_MAX:
                 raise NotNow from None
             time.sleep(THROTTLE_WAIT_SECONDS)
+        except ServiceException:
+            raise NotNow from None
     if outcome.error is not None:
         return Outcome(rules.error_of(outcome.payload))
     if not mapping.report_failures:

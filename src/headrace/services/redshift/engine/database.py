@@ -1,10 +1,13 @@
 """One DuckDB file: opening it, closing every door out of it, and the schemas that every database has."""
 
+import hashlib
 import threading
 from importlib.resources import files
 from pathlib import Path
 
 import duckdb
+
+from headrace.services.redshift.engine.catalog_names import CATALOG_SQL
 
 _PACKAGE = "headrace.services.redshift.engine"
 _SETTINGS = (
@@ -34,17 +37,37 @@ class Database:
         for statement in (*_SETTINGS, f"set memory_limit = '{memory_limit_mb}MB'", f"set threads = {threads}"):
             self._root.execute(statement)
         self._root.execute("set temp_directory = ?", [str(self.staging / "spill")])
-        self._root.execute("begin")
-        for script in ("macros.sql", "catalog.sql"):
-            self._root.execute("create schema if not exists public")
-            self._root.execute("create schema if not exists headrace")
-            self._root.execute("create schema if not exists headrace_functions")
-            self._root.execute(files(_PACKAGE).joinpath(script).read_text())
-        self._root.execute("commit")
+        self._bootstrap()
         # From here on no statement reaches a file outside the staging folder, and no setting can be changed back.
         self._root.execute("set allowed_directories = ?", [[str(self.staging)]])
         self._root.execute("set enable_external_access = false")
         self._root.execute("set lock_configuration = true")
+
+    def _bootstrap(self) -> None:
+        macros = files(_PACKAGE).joinpath("macros.sql").read_text()
+        wanted = hashlib.sha256((macros + CATALOG_SQL + duckdb.__version__).encode()).hexdigest()
+        self._root.execute("create schema if not exists headrace")
+        self._root.execute("create table if not exists headrace.edition (digest varchar)")
+        if self._root.execute("select digest from headrace.edition").fetchone() == (wanted,):
+            return
+        self._root.execute("begin")
+        self._root.execute("create schema if not exists public")
+        self._root.execute("create schema if not exists headrace_functions")
+        self._root.execute(macros)
+        self._root.execute(CATALOG_SQL)
+        self._root.execute("delete from headrace.edition")
+        self._root.execute("insert into headrace.edition values (?)", [wanted])
+        self._root.execute("commit")
+
+    def set_users(self, names: list[str], master: str) -> None:
+        """Who may connect, for the system tables."""
+        with self._lock:
+            connection = self._root.cursor()
+        connection.execute("begin")
+        connection.execute("delete from headrace.users")
+        connection.executemany("insert into headrace.users values (?, ?)", [[name, name == master] for name in names])
+        connection.execute("commit")
+        connection.close()
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A connection of its own, in schema public."""

@@ -392,14 +392,16 @@ def _named(item: exp.Expr) -> exp.Expr:
 
 def _function_name(kind: type[exp.Func]) -> str:
     own: str = kind.sql_name()
-    return _FUNCTION_NAMES.get(kind.__name__) or own.lower()
+    name: str = _FUNCTION_NAMES.get(kind.__name__) or own.lower()
+    return name
 
 
 def column_name(item: exp.Expr) -> str:
     """PostgreSQL's name for a result column that has none of its own."""
     while isinstance(item, exp.Paren | exp.Cast | exp.Window | exp.WithinGroup | exp.Filter | exp.IgnoreNulls | exp.AtTimeZone):
         if isinstance(item, exp.Cast) and isinstance(item.this, exp.Literal | exp.Null):
-            return _TYPE_NAMES.get(item.to.this.name, item.to.this.name.lower())
+            kind = str(item.to.this.name)
+            return _TYPE_NAMES.get(kind, kind.lower())
         item = item.this
     if isinstance(item, exp.Column | exp.Dot):
         return "?column?" if item.name.startswith(PARAMETER) else item.name.lower()

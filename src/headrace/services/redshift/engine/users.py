@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.services.redshift.engine.failures import SqlError, unsupported
-from headrace.services.redshift.engine.pg.conversation import md5_hash
+from headrace.services.redshift.engine.passwords import md5_hash
 from headrace.services.redshift.engine.session import Result
 
 _STATEMENT = re.compile(
@@ -23,24 +23,24 @@ class Users:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._master = ""
+        self.master = ""
         self._master_hash = ""
         self._users: dict[str, dict[str, Any]] = json.loads(path.read_text()) if path.is_file() else {}
 
     def set_master(self, name: str, hashed: str) -> None:
         """The master user, whose password the server keeps."""
-        self._master, self._master_hash = name, hashed
+        self.master, self._master_hash = name, hashed
 
     def hashes(self, name: str) -> list[str]:
         """The md5 hashes with which a user may come in."""
-        if name == self._master:
+        if name == self.master:
             return [self._master_hash]
         hashed = self._users.get(name, {}).get("md5")
         return [hashed] if hashed else []
 
     def names(self) -> list[str]:
         """Every user."""
-        return [self._master, *self._users]
+        return [self.master, *self._users]
 
     def run(self, text: str) -> Result:
         """CREATE, ALTER and DROP USER."""
@@ -52,14 +52,14 @@ class Users:
         if rest and not re.fullmatch(r"(?is)((no)?createdb|(no)?createuser|\s|;)*", rest):
             raise unsupported(f"{verb.upper()} USER … {rest[:40]}")
         with self._lock:
-            exists = name in self._users or name == self._master
+            exists = name in self._users or name == self.master
             if verb == "create":
                 if exists:
                     raise SqlError("42710", f'user "{name}" already exists')
                 self._users[name] = {"md5": password}
             elif not exists:
                 raise SqlError("42704", f'user "{name}" does not exist')
-            elif name == self._master:
+            elif name == self.master:
                 raise unsupported("changing the master user by SQL (use ModifyCluster)")
             elif verb == "drop":
                 del self._users[name]

@@ -20,6 +20,7 @@ from headrace.services.redshift.engine import loading, tls, unloading, users
 from headrace.services.redshift.engine.control import Channel
 from headrace.services.redshift.engine.database import Database
 from headrace.services.redshift.engine.failures import SqlError
+from headrace.services.redshift.engine.passwords import md5_hash
 from headrace.services.redshift.engine.pg.server import Listener
 from headrace.services.redshift.engine.plan import Statement
 from headrace.services.redshift.engine.session import Result, Session
@@ -102,6 +103,7 @@ class Warehouse:
             if not re.fullmatch(r"[a-z_][a-z0-9_$-]{0,126}", name) or (not create and not path.exists()):
                 raise SqlError("3D000", f'database "{name}" does not exist')
             opened = Database(path, self.folder / "staging" / name, memory_limit_mb=self.memory_limit_mb, threads=THREADS)
+            opened.set_users(self.users.names(), self.users.master)
             self._databases[name] = opened
             return opened
 
@@ -149,7 +151,10 @@ class Warehouse:
             case "unload":
                 return unloading.unload(session, statement.text, staging, self.channel)
             case "user":
-                return self.users.run(statement.text)
+                result = self.users.run(statement.text)
+                for database in list(self._databases.values()):
+                    database.set_users(self.users.names(), self.users.master)
+                return result
             case "database":
                 return self._change_database(session, statement)
         return None
@@ -170,8 +175,10 @@ class Warehouse:
                 return self._idle.append(session)
         session.close()
 
-    def load(self, *, database: str, user: str, statement: str, manifest_id: str) -> dict[str, Any]:
+    def load(self, *, database: str, user: str, password: str, statement: str, manifest_id: str) -> dict[str, Any]:
         """Run a COPY and remember its manifest id in the same commit."""
+        if md5_hash(user, password) not in self.password_hashes(user):
+            raise SqlError("28000", f'password authentication failed for user "{user}"')
         session = self._borrow(user, database)
         try:
             return loading.load_once(session, statement, manifest_id, self.database(database).staging, self.channel)

@@ -362,11 +362,6 @@ def _placed(error: SqlError, text: str, piece: str) -> SqlError:
 # ---- authentication ---------------------------------------------------------------------------------------------------
 
 
-def md5_hash(user: str, password: str) -> str:
-    """What is kept of a password: PostgreSQL's md5 of password and user."""
-    return hashlib.md5((password + user).encode()).hexdigest()
-
-
 def authenticate(wire: Wire, user: str, known: Callable[[str], list[str]]) -> None:
     """Ask for the password with a salt and compare. SqlError 28000 when it is wrong."""
     salt = os.urandom(4)

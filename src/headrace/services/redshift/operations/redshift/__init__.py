@@ -1,0 +1,1 @@
+"""Clusters: the redshift API."""

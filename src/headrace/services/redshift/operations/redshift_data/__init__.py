@@ -1,0 +1,1 @@
+"""SQL over HTTPS: the redshift-data API."""
