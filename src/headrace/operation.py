@@ -142,8 +142,8 @@ def operation(
     """Mark a function as the AWS operation of its name.
 
     It runs inside one durable transaction. With `read_only` it sees one consistent view, and is quick and bounded, because it
-    runs on the event loop (it may raise `Longer`). With `transaction=False` it runs in a thread and opens short transactions itself: for effects and
-    for streams of bytes. `accepts` names members (snake case) that are taken without effect.
+    runs on the event loop (it may raise `Longer`). With `transaction=False` it runs in a thread and opens short transactions
+    itself: for effects and for streams of bytes. `accepts` names members (snake case) that are taken without effect.
     """
 
     def mark(marked: Any) -> Any:
