@@ -19,6 +19,9 @@ EXPRESSIONS_CACHED_MAX = 2048
 IN_OPERANDS_MAX = 100
 
 PAGE_SIZE_MAX_BYTES = 1 << 20
+# So much of a page is read while the event loop waits; a longer one is read in a thread.
+QUICK_ITEMS_MAX = 400
+QUICK_SIZE_MAX_BYTES = 128 << 10
 BATCH_GET_ITEMS_MAX = 100
 BATCH_GET_SIZE_MAX_BYTES = 16 << 20
 BATCH_WRITE_ITEMS_MAX = 25
