@@ -6,6 +6,7 @@ import pytest
 
 from headrace.kit.accounts import account_credentials
 from headrace.kit.clock import Clock
+from headrace.kit.errors import AccessDeniedException
 from headrace.kit.ids import Ids
 from headrace.kit.settings import Settings
 from headrace.operation import Context
@@ -195,3 +196,25 @@ def test_memory__does_not_keep_what_is_not_committed(ctx, iam):
     with pytest.raises(LookupError):
         ctx.transact(body)
     assert not iam.allows(ctx, ann, "sqs:SendMessage", "*")
+
+
+def test_check__requests(ctx, iam):
+    iam.check(ctx, ROOT, "dynamodb", "DeleteTable", {"TableName": "T"})
+    _, ann = make_user(ctx, iam)
+    with pytest.raises(AccessDeniedException) as caught:
+        iam.check(ctx, ann, "dynamodb", "GetItem", {"TableName": "T"})
+    assert caught.value.message == (
+        f"User: {ann.arn} is not authorized to perform: dynamodb:GetItem on resource: {TABLE} "
+        "because no identity-based policy allows the dynamodb:GetItem action"
+    )
+    document = policy(["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:GetRecords"], TABLE)
+    call(ctx, "PutUserPolicy", UserName="ann", PolicyName="p", PolicyDocument=document)
+    iam.check(ctx, ann, "dynamodb", "GetItem", {"TableName": "T"})
+    iam.check(ctx, ann, "dynamodbstreams", "GetRecords", {"ShardIterator": "opaque"})
+    both = {"TransactItems": [{"Put": {"TableName": "T"}}, {"Put": {"TableName": "U"}}]}
+    with pytest.raises(AccessDeniedException, match="table/U"):
+        iam.check(ctx, ann, "dynamodb", "TransactWriteItems", both)
+    call(ctx, "PutUserPolicy", UserName="ann", PolicyName="no", PolicyDocument=policy("dynamodb:*", effect="Deny"))
+    with pytest.raises(AccessDeniedException, match="explicit deny"):
+        iam.check(ctx, ann, "dynamodbstreams", "GetRecords", {"ShardIterator": "opaque"})
+    iam.check(ctx, ann, "sts", "GetCallerIdentity", {})
