@@ -70,6 +70,10 @@ def plain(answer: Any) -> Any:
     return msgspec.json.decode(msgspec.json.encode(answer))
 
 
+def scanned(ctx: Context, **arguments: Any) -> Any:
+    return plain(ctx.snapshot(lambda inner: queries.scan(inner, **arguments)))
+
+
 PARTITIONS = st.sampled_from(["a", "b", "a\x00", "é"])
 SORTS = st.sampled_from(["-10", "-9.5", "-1", "0", "1", "1.5", "2", "10", "1e20"])
 GROUPS = st.sampled_from(["", "x", "x\x00", "x\x00\x01", "y"])
@@ -227,13 +231,13 @@ class Things(RuleBasedStateMachine):
     def the_table_is_the_model(self) -> None:
         if not hasattr(self, "model"):
             return
-        answer = plain(queries.scan(self.ctx, table_name="things"))
+        answer = scanned(self.ctx, table_name="things")
         assert sorted_items(answer["Items"]) == sorted_items(self.model.values())
         table = self.ctx.snapshot(lambda c: tables.describe_table(c, table_name="things"))["Table"]
         assert table["ItemCount"] == len(self.model)
-        in_index = plain(queries.scan(self.ctx, table_name="things", index_name="by-g"))["Items"]
+        in_index = scanned(self.ctx, table_name="things", index_name="by-g")["Items"]
         assert sorted_items(in_index) == sorted_items(i for i in self.model.values() if "g" in i and "h" in i)
-        in_local = plain(queries.scan(self.ctx, table_name="things", index_name="by-h"))["Items"]
+        in_local = scanned(self.ctx, table_name="things", index_name="by-h")["Items"]
         assert sorted_items(in_local) == sorted_items(i for i in self.model.values() if "h" in i)
 
     @invariant()
@@ -350,5 +354,5 @@ def test_put_item__is_run_again_without_harm() -> None:
         items.put_item(inner, table_name="things", item=item)
 
     ctx.transact(twice)
-    found = plain(queries.scan(ctx, table_name="things"))["Items"]
+    found = scanned(ctx, table_name="things")["Items"]
     assert found == [{"p": {"S": "a"}, "s": {"N": "1"}, "x": {"NS": ["1", "3"]}}]

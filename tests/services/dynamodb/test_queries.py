@@ -277,3 +277,15 @@ def test_scan__filters_and_indexes(db: Any) -> None:
     assert db.scan(TableName="things", ScanFilter=older)["Count"] == 6
     db.put_item(TableName="things", Item={"p": {"S": "plain"}, "s": {"N": "1"}})
     assert db.scan(TableName="things", IndexName="all", Select="COUNT")["Count"] == 14
+
+
+def test_query__a_long_page_is_read_whole(db: Any) -> None:
+    """Beyond a few hundred items the page is read in a thread: it must be the same page."""
+    for begin in range(0, 1000, 25):
+        batch = [{"PutRequest": {"Item": {"p": {"S": "long"}, "s": {"N": str(n)}}}} for n in range(begin, begin + 25)]
+        db.batch_write_item(RequestItems={"things": batch})
+    query = {"TableName": "things", "KeyConditionExpression": "p = :p", "ExpressionAttributeValues": {":p": {"S": "long"}}}
+    assert sorts(db.query(**query)) == list(range(1000))
+    odd = db.query(**query, FilterExpression="attribute_exists(extra)")
+    assert (odd["Count"], odd["ScannedCount"]) == (0, 1000)
+    assert db.scan(TableName="things", Select="COUNT")["Count"] == 1014

@@ -19,6 +19,10 @@ EXPRESSIONS_CACHED_MAX = 2048
 IN_OPERANDS_MAX = 100
 
 PAGE_SIZE_MAX_BYTES = 1 << 20
+# So much of a page is read while the event loop waits; a longer one is read in a thread.
+QUICK_ITEMS_MAX = 400
+QUICK_SIZE_MAX_BYTES = 128 << 10
+QUICK_RECORDS_MAX = 100
 BATCH_GET_ITEMS_MAX = 100
 BATCH_GET_SIZE_MAX_BYTES = 16 << 20
 BATCH_WRITE_ITEMS_MAX = 25
@@ -43,7 +47,7 @@ STREAM_SHARDS_PAGE = 100
 
 # Items whose time to live ended longer ago than this stay, as in AWS.
 TTL_AGE_MAX_SECONDS = 5 * 365 * 24 * 3600
-TTL_ITEMS_PER_STEP = 200
+TTL_ITEMS_PER_STEP = 50
 
 FILL_ITEMS_PER_STEP = 200
 REMOVE_KEYS_PER_STEP = 2000

@@ -112,16 +112,15 @@ def trim_streams(ctx: Context) -> float:
 
 def _trim(ctx: Context, shard_log: bytes, horizon_ms: int) -> None:
     def expired(inner: Context) -> int:
-        """The number of the last of the oldest records that is expired; 0 without any."""
-        through = 0
-        for number, raw in log.read(inner.tx, shard_log, 0, limits.TRIM_RECORDS_PER_STEP):
-            if changes.at_ms(raw) >= horizon_ms:
-                break
-            through = number
-        return through
+        """The number of the last expired record; 0 when the oldest one is not expired, which is the usual case."""
+        oldest = log.read(inner.tx, shard_log, 0, 1)
+        if not oldest or changes.at_ms(oldest[0][1]) >= horizon_ms:
+            return 0
+        return changes.before(inner.tx, shard_log, horizon_ms)
 
-    while through := ctx.snapshot(expired):
-        ctx.transact(lambda inner, through=through: log.trim(inner.tx, shard_log, through))  # type: ignore[misc]
+    through = ctx.snapshot(expired)
+    while through and ctx.transact(lambda inner: log.trim(inner.tx, shard_log, through, limits.TRIM_RECORDS_PER_STEP)):
+        pass
 
 
 def _remove_stream(ctx: Context, key: tuple[Item, ...], row: state.StreamRow) -> None:

@@ -203,6 +203,8 @@ def _close_stream(ctx: Context, name: str, label: str) -> None:
 def _change_index(ctx: Context, row: TableRow, change: dict[str, Any]) -> IndexRow | None:
     """Apply one GlobalSecondaryIndexUpdate to the row; the index, if it is a new one."""
     if "Create" in change:
+        if any(one.name == change["Create"]["IndexName"] for one in row.indexes):
+            raise ValidationException("Attempting to create an index which already exists")
         row.indexes_made += 1
         made = rules.index_row(change["Create"], row.indexes_made, row.definitions, local=False, billing=row.billing)
         made.filling = True

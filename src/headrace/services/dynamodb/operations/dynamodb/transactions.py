@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from headrace.kit.errors import ValidationException
-from headrace.operation import Context, operation
+from headrace.operation import Context, Longer, on_event_loop, operation
 from headrace.services.dynamodb import capacity, errors, guards, items, limits, mutations, state
 from headrace.services.dynamodb.engine import projections
 from headrace.services.dynamodb.engine.binding import Binding
@@ -207,6 +207,7 @@ def transact_get_items(
     responses: list[dict[str, Any]] = []
     used: list[Any] = []
     size_total_bytes = 0
+    hurried = on_event_loop()
     seen: set[tuple[int, bytes]] = set()
     for one in transact_items:
         wanted = one["Get"]
@@ -225,6 +226,8 @@ def transact_get_items(
         stored = ctx.tx.get(table.prefix + place)
         size_bytes = 0 if stored is None else items.size_of(stored)
         size_total_bytes += size_bytes
+        if hurried and size_total_bytes > limits.QUICK_SIZE_MAX_BYTES:
+            raise Longer
         if size_total_bytes > limits.TRANSACTION_SIZE_MAX_BYTES:
             raise ValidationException("Transaction request exceeds the maximum allowed size of 4 MB")
         if stored is None:
