@@ -246,7 +246,7 @@ class Authority(Protocol):
     def check(
         self, scope: Scope, principal: Principal, service: str, operation: str, parameters: Mapping[str, Any]
     ) -> None:
-        """AccessDenied unless the principal's policies allow a request, whose actions and resources are found from its members."""
+        """AccessDenied unless the principal's policies allow a request, whose actions and resources are found there."""
 
 
 class Api(Protocol):

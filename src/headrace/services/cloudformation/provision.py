@@ -32,6 +32,8 @@ def advance(job: Job) -> float | None:
             return _make(job, row, fresh=False)
         if row.stage == "made":
             return _settle(job, row)
+        if row.stage == "failed":
+            return _fail_stack_of(job, row)
     return _finish(job, {item.name for item in items})
 
 
@@ -49,9 +51,13 @@ def _start(job: Job, item: Planned, row: state.Resource | None) -> float:
     problem = kind.problem(item.name, planned.properties)
     if problem is not None:
         return _refuse(job, planned, row, problem)
+    if row is not None and row.action == "REPLACE" and row.stage == "failed":
+        # An update that was left as it failed: what was to be replaced is still there.
+        discard(job, row)
+        return 0.0
     if row is None or not row.physical_id:
         planned.action = "CREATE"
-    elif row.kind == item.kind and row.stage == "done" and row.properties == planned.properties:
+    elif row.kind == item.kind and (row.stage == "done" or row.action == "KEEP") and row.properties == planned.properties:
         return _keep(job, planned, row)
     else:
         _from(planned, row, kind)
@@ -78,7 +84,7 @@ def _row(job: Job, item: Planned) -> state.Resource:
 
 def _from(planned: state.Resource, row: state.Resource, kind: Kind) -> None:
     """What the resource was before, and whether it changes in place."""
-    old = row.was if row.stage != "done" and row.was is not None else snapshot(row)
+    old = row.was if row.stage != "done" and row.action != "KEEP" and row.was is not None else snapshot(row)
     replaced = row.kind != planned.kind or kind.needs_replacement(planned.properties, old.properties)
     planned.action = "REPLACE" if replaced else "UPDATE"
     planned.was = old
@@ -95,7 +101,7 @@ def snapshot(row: state.Resource) -> state.Was:
 
 
 def _keep(job: Job, planned: state.Resource, row: state.Resource) -> float:
-    row.operation, row.action, row.was = planned.operation, "KEEP", None
+    row.operation, row.action, row.stage, row.was = planned.operation, "KEEP", "done", None
     row.needs, row.deletion_policy, row.replace_policy = planned.needs, planned.deletion_policy, planned.replace_policy
     job.keep(row)
     return 0.0
@@ -194,11 +200,15 @@ def _wait(job: Job, row: state.Resource, verb: str) -> float:
 def _fail(job: Job, row: state.Resource, verb: str, reason: str) -> float:
     row.stage = "failed"
     job.note(row, f"{verb}_FAILED", reason, result=True)
-    fail_stack(job, f"The following resource(s) failed to {verb.lower()}: [{row.name}].")
-    return 0.0
+    return _fail_stack_of(job, row)
 
 
-def fail_stack(job: Job, reason: str) -> float | None:
+def _fail_stack_of(job: Job, row: state.Resource) -> float:
+    verb = row.status.removesuffix("_FAILED").lower()
+    return fail_stack(job, f"The following resource(s) failed to {verb}: [{row.name}].")
+
+
+def fail_stack(job: Job, reason: str) -> float:
     """Let a stack go back to what it was, or stay as it is when the caller asked for that."""
 
     def body(inner: Context, stack: state.Stack) -> None:
@@ -286,3 +296,26 @@ def as_resource(row: state.Resource, was: state.Was) -> state.Resource:
         stage="done", physical_id=was.physical_id, chosen=was.chosen, properties=was.properties, attributes=was.attributes,
         needs=was.needs, deletion_policy=was.deletion_policy, replace_policy=was.replace_policy,
     )  # fmt: skip
+
+
+def discard(job: Job, row: state.Resource) -> None:
+    """Give up what the update made; what was there before it takes its place again."""
+    made = bool(row.physical_id) or row.stage == "began"
+    was = row.was
+
+    def body(inner: Context, stack: state.Stack) -> None:
+        if made:
+            state.discard(inner, stack, row)
+        if was is None:
+            state.RESOURCES.delete(inner.tx, inner.account, inner.region, stack.stack_id, row.name)
+            return
+        old = as_resource(row, was)
+        old.status, old.updated_at = "UPDATE_COMPLETE", inner.clock.now()
+        state.put_resource(inner, stack, old)
+        state.add_event(inner, stack, old, "UPDATE_COMPLETE")
+
+    job.commit(body)
+    if was is None:
+        del job.rows[row.name]
+    else:
+        job.rows[row.name] = as_resource(row, was)

@@ -2,10 +2,9 @@
 
 from headrace.kit.errors import AwsError
 from headrace.operation import Context
-from headrace.services.cloudformation import limits, state
+from headrace.services.cloudformation import limits, provision, state
 from headrace.services.cloudformation.engine import graph
 from headrace.services.cloudformation.job import Job, failure, is_there
-from headrace.services.cloudformation.provision import as_resource, export_problem
 from headrace.services.cloudformation.resources.kind import Gone, is_missing
 from headrace.services.cloudformation.resources.table import KINDS
 
@@ -39,7 +38,7 @@ def _delete_failed(row: state.Resource) -> bool:
 
 
 def _refused_by_importers(job: Job) -> float | None:
-    problem = job.ctx.snapshot(lambda inner: export_problem(inner, job.stack, {}))
+    problem = job.ctx.snapshot(lambda inner: provision.export_problem(inner, job.stack, {}))
     if problem is not None:
         job.commit(lambda inner, stack: state.end(inner, stack, "DELETE_FAILED", problem))
         return 0.0
@@ -181,34 +180,15 @@ def roll_back(job: Job) -> float | None:
     for name in graph.order({name: row.needs for name, row in touched.items()}):
         row = touched[name]
         if row.action in ("CREATE", "REPLACE"):
-            _discard(job, row)
+            provision.discard(job, row)
             return 0.0
+        if row.action == "KEEP" and row.stage == "failed":
+            # It was refused before anything was called: it is what it was.
+            row.stage, row.status = "done", "UPDATE_COMPLETE"
+            job.keep(row)
         if row.action in ("UPDATE", "RESTORE"):
             return _restore(job, row)
     return _end_roll_back(job)
-
-
-def _discard(job: Job, row: state.Resource) -> None:
-    """Give up what the update made; what was there before it takes its place again."""
-    made = bool(row.physical_id) or row.stage == "began"
-    was = row.was
-
-    def body(inner: Context, stack: state.Stack) -> None:
-        if made:
-            state.discard(inner, stack, row)
-        if was is None:
-            state.RESOURCES.delete(inner.tx, inner.account, inner.region, stack.stack_id, row.name)
-            return
-        old = as_resource(row, was)
-        old.status, old.updated_at = "UPDATE_COMPLETE", inner.clock.now()
-        state.put_resource(inner, stack, old)
-        state.add_event(inner, stack, old, "UPDATE_COMPLETE")
-
-    job.commit(body)
-    if was is None:
-        del job.rows[row.name]
-    else:
-        job.rows[row.name] = as_resource(row, was)
 
 
 def _restore(job: Job, row: state.Resource) -> float:
@@ -236,7 +216,7 @@ def _restore(job: Job, row: state.Resource) -> float:
         problem = f"The following resource(s) failed to update: [{row.name}]."
         job.commit(lambda inner, stack: state.end(inner, stack, "UPDATE_ROLLBACK_FAILED", problem))
         return 0.0
-    restored = as_resource(row, row.was)
+    restored = provision.as_resource(row, row.was)
     restored.attributes = attributes
     job.note(restored, "UPDATE_COMPLETE", result=True)
     return 0.0

@@ -135,7 +135,7 @@ def _unchanged(ctx: Context, row: state.Stack) -> state.Stack:
 
 def begin_update(ctx: Context, row: state.Stack, version: state.Version, token: str | None, *, disable_rollback: bool) -> None:
     """Let a stack become another version of itself."""
-    row.before, row.wanted = row.wanted, version
+    row.before, row.wanted = row.before or row.wanted, version
     row.operation, row.token, row.updated_at = ctx.ids.uuid(), token, ctx.clock.now()
     row.disable_rollback = disable_rollback
     row.on_failure = "ROLLBACK"

@@ -258,8 +258,9 @@ class _Invocation:
             self.begin()
         text = f"Task timed out after {self._function.timeout_seconds:.2f} seconds"
         request_id = self._request.request_id
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
-        self._environment.lines.say(f"{stamp}.000Z {request_id} {text}")
+        now = time.time()
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now * 1000) % 1000:03d}Z"
+        self._environment.lines.say(f"{stamp} {request_id} {text}")
         body = _error("Sandbox.Timedout", f"RequestId: {request_id} Error: {text}")
         return self._close(body, init_ms, "timeout")
 
