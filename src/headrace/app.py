@@ -33,7 +33,9 @@ from headrace.operation import Context, Page, PageAnswer, PageRequest, Service
 from headrace.ports import Ports, Principal
 from headrace.store.api import Store
 from headrace.store.blobs import Blobs
+from headrace.store.blobs_bucket import BucketBlobs
 from headrace.store.blobs_local import LocalBlobs
+from headrace.store.bucket import Bucket
 from headrace.store.lmdb import LmdbStore
 from headrace.store.memory import MemoryStore
 from headrace.workers import Runner, Worker
@@ -225,7 +227,7 @@ def _open_store(settings: Settings) -> Store:
 
 def _open_blobs(settings: Settings) -> Blobs:
     if settings.blobs_url:
-        raise ValueError("HEADRACE_BLOBS_URL: buckets are not supported yet; leave it empty")
+        return BucketBlobs(Bucket(settings.blobs_url))
     return LocalBlobs(Path(settings.data) / "blobs")
 
 

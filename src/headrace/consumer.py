@@ -132,7 +132,7 @@ class Consumer:
 
     def _look(self, ctx: Context, runner: Runner) -> None:
         # One owner for all readers: a subscription that was changed goes on at once, under the lease that is held already.
-        self._owner = self._owner or ctx.ids.uuid()
+        self._owner = self._owner or leases.owner_here(ctx.ids.uuid())
         wanted: dict[str, tuple[Subscription, str, RecordSource]] = {}
         for subscription in self._subscriptions(ctx):
             source = ctx.ports.sources[subscription.source_arn.split(":", 3)[2]]

@@ -4,6 +4,7 @@
 model by its name in snake case, and refuses to bind when a parameter is no member, or a required member has a default.
 """
 
+import asyncio
 import importlib
 import inspect
 import pkgutil
@@ -106,6 +107,22 @@ class Context:
         return new
 
 
+class Longer(Exception):
+    """A read-only operation found more to do than the event loop should wait for: it is run again, in a thread.
+
+    Raised before anything is given back, and only where `on_event_loop()`.
+    """
+
+
+def on_event_loop() -> bool:
+    """Whether an event loop waits for this code."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """What `@operation` says of a function."""
@@ -125,8 +142,8 @@ def operation(
     """Mark a function as the AWS operation of its name.
 
     It runs inside one durable transaction. With `read_only` it sees one consistent view, and is quick and bounded, because it
-    runs on the event loop. With `transaction=False` it runs in a thread and opens short transactions itself: for effects and
-    for streams of bytes. `accepts` names members (snake case) that are taken without effect.
+    runs on the event loop (it may raise `Longer`). With `transaction=False` it runs in a thread and opens short transactions
+    itself: for effects and for streams of bytes. `accepts` names members (snake case) that are taken without effect.
     """
 
     def mark(marked: Any) -> Any:

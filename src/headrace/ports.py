@@ -243,6 +243,11 @@ class Authority(Protocol):
     def allows(self, scope: Scope, principal: Principal, action: str, resource: str) -> bool:
         """Whether the principal's policies allow the action on the resource."""
 
+    def check(
+        self, scope: Scope, principal: Principal, service: str, operation: str, parameters: Mapping[str, Any]
+    ) -> None:
+        """AccessDenied unless the principal's policies allow a request, whose actions and resources are found there."""
+
 
 class Api(Protocol):
     """Any operation of any service, called in this process as if a client had: validated, with the same errors."""

@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from headrace.store.blobs import CorruptBlob
-from headrace.store.blobs_local import CHUNK_SIZE_BYTES, LocalBlobs
+from headrace.store.blobs_format import CHUNK_SIZE_BYTES
+from headrace.store.blobs_local import LocalBlobs
 
 sizes = st.sampled_from([0, 1, CHUNK_SIZE_BYTES - 1, CHUNK_SIZE_BYTES, CHUNK_SIZE_BYTES + 1, 3 * CHUNK_SIZE_BYTES + 7])
 

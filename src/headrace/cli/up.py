@@ -4,6 +4,7 @@ import argparse
 import gc
 import json
 import logging
+import socket
 import sys
 import time
 
@@ -27,6 +28,9 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", stream=sys.stderr
     )
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+    if problem := _taken(settings):
+        print(f"headrace: can't listen on {settings.host}:{settings.port}: {problem}. Choose another --port.", file=sys.stderr)
+        return 1
     try:
         app = App(settings)
     except (ValueError, OSError) as error:
@@ -39,12 +43,20 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     def ready() -> None:
         _print_ready(app.settings, arguments.json, time.perf_counter() - began_at)
 
-    try:
-        uvloop.run(app.serve(ready))
-    except RuntimeError as error:
-        print(f"headrace: can't listen on {settings.host}:{settings.port}: {error}", file=sys.stderr)
-        return 1
+    uvloop.run(app.serve(ready))
     return 0
+
+
+def _taken(settings: Settings) -> str:
+    """Why the address can't be listened on. Asked first: the HTTP server would share the port with whoever has it."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            return error.strerror or str(error)
+    return ""
 
 
 def _print_ready(settings: Settings, as_json: bool, seconds: float) -> None:

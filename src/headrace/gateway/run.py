@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from headrace.gateway.mailback import Mailback
-from headrace.operation import BoundOperation, Context
+from headrace.operation import BoundOperation, Context, Longer
 
 # Operations that wait (Invoke, long polls, streams of bytes) each hold a thread while they do.
 THREADS_MAX = 512
@@ -33,7 +33,10 @@ class Dispatcher:
             )
             return await future
         if mark.read_only:
-            return ctx.snapshot(lambda inner: operation.call(inner, parameters))
+            try:
+                return ctx.snapshot(lambda inner: operation.call(inner, parameters))
+            except Longer:
+                return await self.in_thread(lambda: ctx.snapshot(lambda inner: operation.call(inner, parameters)))
         return await self.in_thread(lambda: operation.call(ctx, parameters))
 
     async def in_thread(self, function: Any) -> Any:

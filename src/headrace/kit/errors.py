@@ -13,6 +13,7 @@ class AwsError(Exception):
 
     `code` is set only where a model does not declare the error (a "common" error); otherwise the wire code is read from the
     model. Extra members of the error shape are given as keyword arguments, in AWS's spelling.
+    `query_code` is the older code that services which once spoke the query protocol send beside the new one, if it differs.
     """
 
     code: ClassVar[str] = ""

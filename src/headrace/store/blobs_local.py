@@ -1,29 +1,20 @@
 """Blobs in a local folder: written beside their place, flushed, renamed into it.
 
-A file is a row of chunks of up to 64 KiB, each behind its CRC-32 (4 bytes, big endian, begun with the chunk's number), and a
-foot: the blob's size (8 bytes), its SHA-256, and the CRC-32 of both. So any part of a blob can be read and verified without the
-rest, a chunk that lies in the wrong place is noticed, and so is a file that was cut short. The names are random, spread over
-256 folders.
+The files are in the form of `blobs_format`. Their names are random, spread over 256 folders.
 """
 
 import contextlib
-import hashlib
 import os
 import re
 import secrets
 import threading
 import time
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
 
-from headrace.store.blobs import BlobRef, CorruptBlob
+from headrace.store import blobs_format
+from headrace.store.blobs import BlobRef
 
-CHUNK_SIZE_BYTES = 64 << 10
-_CRC_SIZE_BYTES = 4
-_STRIDE_BYTES = CHUNK_SIZE_BYTES + _CRC_SIZE_BYTES
-_FOOT_SIZE_BYTES = 8 + 32 + _CRC_SIZE_BYTES
 _TEMPORARY = "incoming"
 _SPACES = "spaces"
 
@@ -56,7 +47,7 @@ class LocalBlobs:
         temporary = self._incoming / blob_id
         try:
             with temporary.open("xb") as file:
-                size_bytes, sha256 = _write(file, (data,) if isinstance(data, bytes) else data)
+                size_bytes, sha256 = blobs_format.write(file, (data,) if isinstance(data, bytes) else data)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.rename(self._path(blob_id))
@@ -73,14 +64,15 @@ class LocalBlobs:
         except FileNotFoundError:
             raise KeyError(blob_id) from None
         try:
-            size_bytes, sha256 = _read_foot(file, blob_id)
+            length = os.fstat(file.fileno()).st_size
+            foot = os.pread(file.fileno(), blobs_format.FOOT_SIZE_BYTES, max(0, length - blobs_format.FOOT_SIZE_BYTES))
+            blobs_format.check_foot(foot, length, blob_id)
         except BaseException:
             file.close()
             raise
-        end = size_bytes if end is None else min(end, size_bytes)
-        if start == 0 and end == size_bytes:
-            return _read_all(file, blob_id, size_bytes, sha256)
-        return _read(file, blob_id, start, end, size_bytes)
+        extent = blobs_format.extent(length, start, end)
+        file.seek(extent.begin)
+        return blobs_format.read(file, blob_id, extent)
 
     def get(self, blob_id: str) -> bytes:
         """All bytes at once, verified."""
@@ -147,74 +139,6 @@ class _FolderSync:
                 self._running = False
                 self._done = max(self._done, covered)
                 self._changed.notify_all()
-
-
-def _write(file: BinaryIO, parts: Iterable[bytes]) -> tuple[int, str]:
-    digest = hashlib.sha256()
-    size_bytes = number = 0
-    pending = bytearray()
-    for part in parts:
-        digest.update(part)
-        size_bytes += len(part)
-        pending += part
-        whole = len(pending) - len(pending) % CHUNK_SIZE_BYTES
-        with memoryview(pending) as view:
-            for start in range(0, whole, CHUNK_SIZE_BYTES):
-                _write_chunk(file, number, view[start : start + CHUNK_SIZE_BYTES])
-                number += 1
-        del pending[:whole]
-    if pending:
-        _write_chunk(file, number, pending)
-    foot = size_bytes.to_bytes(8, "big") + digest.digest()
-    file.write(foot + zlib.crc32(foot).to_bytes(_CRC_SIZE_BYTES, "big"))
-    return size_bytes, digest.hexdigest()
-
-
-def _write_chunk(file: BinaryIO, number: int, chunk: bytearray | memoryview) -> None:
-    file.write(_crc(number, chunk))
-    file.write(chunk)
-
-
-def _crc(number: int, chunk: bytes | bytearray | memoryview) -> bytes:
-    return zlib.crc32(chunk, number & 0xFFFFFFFF).to_bytes(_CRC_SIZE_BYTES, "big")
-
-
-def _read_foot(file: BinaryIO, blob_id: str) -> tuple[int, bytes]:
-    """The size and the SHA-256 of a blob."""
-    length = os.fstat(file.fileno()).st_size
-    foot = os.pread(file.fileno(), _FOOT_SIZE_BYTES, max(0, length - _FOOT_SIZE_BYTES))
-    size_bytes = int.from_bytes(foot[:8], "big")
-    chunks = -(-size_bytes // CHUNK_SIZE_BYTES)
-    right = zlib.crc32(foot[:40]).to_bytes(_CRC_SIZE_BYTES, "big") == foot[40:]
-    if not right or length != size_bytes + chunks * _CRC_SIZE_BYTES + _FOOT_SIZE_BYTES:
-        raise CorruptBlob(f"blob {blob_id}: its end is damaged or missing")
-    return size_bytes, foot[8:40]
-
-
-def _read_all(file: BinaryIO, blob_id: str, size_bytes: int, sha256: bytes) -> Iterator[bytes]:
-    digest = hashlib.sha256()
-    for chunk in _read(file, blob_id, 0, size_bytes, size_bytes):
-        digest.update(chunk)
-        yield chunk
-    if digest.digest() != sha256:
-        raise CorruptBlob(f"blob {blob_id}: its SHA-256 is another")
-
-
-def _read(file: BinaryIO, blob_id: str, start: int, end: int, size_bytes: int) -> Iterator[bytes]:
-    with file:
-        number, skip = divmod(start, CHUNK_SIZE_BYTES)
-        file.seek(number * _STRIDE_BYTES)
-        position = start - skip
-        while position < end:
-            raw = file.read(_CRC_SIZE_BYTES + min(CHUNK_SIZE_BYTES, size_bytes - position))
-            chunk = memoryview(raw)[_CRC_SIZE_BYTES:]
-            if _crc(number, chunk) != raw[:_CRC_SIZE_BYTES]:
-                raise CorruptBlob(f"blob {blob_id}: the chunk at byte {position} is damaged")
-            if wanted := bytes(chunk[skip : end - position]):
-                yield wanted
-            skip = 0
-            number += 1
-            position += CHUNK_SIZE_BYTES
 
 
 def _sync_folder(folder: Path) -> None:

@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from botocore.exceptions import ClientError
+from tests.conftest import HeadraceServer
 from tests.services.iam.test_roles import TRUST, as_user, policy, refused
 
 
@@ -75,13 +77,28 @@ def test_assume_role__external_id_and_duration(iam, client, account):
     assert message == "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
 
 
-def test_session__expires(iam, client, server, account):
-    role = iam.create_role(RoleName="r", AssumeRolePolicyDocument=trusting({"AWS": account}))["Role"]["Arn"]
-    given = client("sts").assume_role(RoleArn=role, RoleSessionName="ss", DurationSeconds=900)["Credentials"]
-    session = as_user(server, given)("sts")
-    session.get_caller_identity()
+def test_session_token__is_its_owner(client, server, account):
     root = client("sts").get_session_token()["Credentials"]
     assert as_user(server, root)("sts").get_caller_identity()["Arn"] == f"arn:aws:iam::{account}:root"
+    refused("AccessDenied", as_user(server, root)("sts").get_session_token)
+
+
+def test_session__survives_a_kill_and_expires(tmp_path):
+    server = HeadraceServer(tmp_path / "data").start()
+    try:
+        document = trusting({"AWS": "000000000000"})
+        role = server.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument=document)["Role"]["Arn"]
+        given = server.client("sts").assume_role(RoleArn=role, RoleSessionName="ss", DurationSeconds=900)["Credentials"]
+        server.kill()
+        server.log.close()
+        server.start()
+        session = as_user(server, given)("sts")
+        assert session.get_caller_identity()["Arn"].endswith("assumed-role/r/ss")
+        server.advance(901)
+        with pytest.raises(ClientError):
+            session.get_caller_identity()
+    finally:
+        server.stop()
 
 
 def test_web_identity__is_refused(client, account):

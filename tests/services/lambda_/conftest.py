@@ -1,7 +1,6 @@
 """Fixtures of these tests: an engine of its own, and a caller through boto3."""
 
 import http.server
-import importlib.util
 import io
 import json
 import textwrap
@@ -139,17 +138,16 @@ class Caller:
 
 @pytest.fixture
 def caller(client: Callable[..., Any], account: str) -> Caller:
-    """A Lambda client in this test's own account, and a role for functions, when there is an IAM."""
+    """A Lambda client in this test's own account, and a role for functions."""
     role = f"arn:aws:iam::{account}:role/functions"
     trust = {
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}],
     }
-    if importlib.util.find_spec("headrace.services.iam.service"):
-        iam = client("iam")
-        iam.create_role(RoleName="functions", AssumeRolePolicyDocument=json.dumps(trust))
-        everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
-        iam.put_role_policy(RoleName="functions", PolicyName="all", PolicyDocument=json.dumps(everything))
+    iam = client("iam")
+    iam.create_role(RoleName="functions", AssumeRolePolicyDocument=json.dumps(trust))
+    everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    iam.put_role_policy(RoleName="functions", PolicyName="all", PolicyDocument=json.dumps(everything))
     return Caller(client("lambda"), role)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from conftest import eventually
+from conftest import HeadraceServer, eventually
 
 Caller = Any
 
@@ -27,9 +27,10 @@ SINK = """
 class Stream:
     """A Kinesis stream of one test."""
 
-    def __init__(self, kinesis: Any, name: str, shards: int = 1) -> None:
+    def __init__(self, kinesis: Any, name: str, make: bool = True) -> None:
         self.kinesis, self.name = kinesis, name
-        kinesis.create_stream(StreamName=name, ShardCount=shards)
+        if make:
+            kinesis.create_stream(StreamName=name, ShardCount=1)
         eventually(lambda: self.describe()["StreamStatus"] == "ACTIVE")
         self.arn = self.describe()["StreamARN"]
 
@@ -261,3 +262,35 @@ def test_create__twice(caller: Caller, stream: Stream) -> None:
     with pytest.raises(ClientError, match=f"existing mapping with UUID {made['UUID']}") as error:
         caller.client.create_event_source_mapping(**values)
     assert error.value.response["Error"]["Code"] == "ResourceConflictException"
+
+
+def test_mapping__goes_on_at_once_after_a_crash(tmp_path: Any, zipped: Any) -> None:
+    server = HeadraceServer(tmp_path / "data").start()
+    trust = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
+    role = server.client("iam").create_role(
+        RoleName="r", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", **trust})
+    )["Role"]["Arn"]
+    stream = Stream(server.client("kinesis"), "source")
+    body = "seen = []\ndef handler(e, c):\n    if e == 'seen':\n        return seen\n    seen.append(len(e['Records']))\n"
+    client = server.client("lambda")
+    client.create_function(
+        FunctionName="f", Runtime="python3.11", Handler="app.handler", Role=role, Code={"ZipFile": zipped({"app.py": body})}
+    )
+    client.put_function_concurrency(FunctionName="f", ReservedConcurrentExecutions=1)
+    client.create_event_source_mapping(EventSourceArn=stream.arn, FunctionName="f", StartingPosition="TRIM_HORIZON")
+    stream.put(1)
+
+    def seen(client: Any) -> int:
+        answer = client.invoke(FunctionName="f", Payload=b'"seen"')
+        return sum(json.loads(answer["Payload"].read()))
+
+    assert eventually(lambda: seen(client) == 1)
+    stream.put(2)
+    server.kill()
+    server = HeadraceServer(server.data).start()
+    try:
+        Stream(server.client("kinesis"), "source", make=False).put(3)
+        # Below the 30 s of the lease that the first server held.
+        assert eventually(lambda: seen(server.client("lambda")) >= 1, 10)
+    finally:
+        server.stop()

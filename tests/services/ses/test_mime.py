@@ -1,5 +1,7 @@
 """Building messages, and making raw ones ready."""
 
+import contextlib
+import time
 from email import message_from_bytes, policy
 
 import pytest
@@ -163,3 +165,32 @@ def test_preview__shows_what_is_in_a_message():
 def test_preview__reads_anything(data):
     mime.preview(data)
     mime.finish_raw(data, MESSAGE_ID, NOW)
+
+
+def test_raw__no_bare_line_end_is_sent():
+    done = mime.finish_raw(b"From: a@example.com\r\nTo: b@example.org\r\n\r\na\n.\nb\r.\rc\r\n.\r\nd", MESSAGE_ID, NOW)
+    assert done.endswith(b"\r\n\r\na\r\n.\r\nb\r\n.\r\nc\r\n.\r\nd")
+    assert b"\n" not in done.replace(b"\r\n", b"")
+    assert b"\r" not in done.replace(b"\r\n", b"")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"a" * 5_000_000,
+        b"a" * 200_000 + b"\n\n",
+        b"To: " + b"a" * 5_000_000,
+        b"To: " + b"a," * 1_000_000,
+        b"Subject: " + b"=?a?q?" * 500_000,
+        b"a:\n" * 500_000,
+        b"a:\n" * 80_000 + b"\n",
+        b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(3000)),
+    ],
+)
+def test_raw__hostile_messages_take_no_time(data):
+    begun = time.process_time()
+    with contextlib.suppress(BadAddress, BadMessage):
+        mime.read_raw(data)
+        mime.finish_raw(data, MESSAGE_ID, NOW)
+        mime.preview(data)
+    assert time.process_time() - begun < 10

@@ -29,11 +29,9 @@ class Guard:
         assert self.binding is not None
         return conditions.holds(self._node, self.binding, item or {})
 
-    def check(self, old: bytes | None, wanted: str | None) -> None:
-        """ConditionalCheckFailedException unless what is kept satisfies the condition; with the item if it is wanted."""
-        if self._node is None:
-            return
-        if not self.passes(None if old is None else items.decode(old)):
+    def check(self, old: bytes | None, before: Item | None, wanted: str | None) -> None:
+        """ConditionalCheckFailedException unless the item that is there passes; with the item, if it is wanted."""
+        if not self.passes(before):
             raise errors.condition_failed(items.raw(old) if old is not None and wanted == "ALL_OLD" else None)
 
 

@@ -57,22 +57,28 @@ def write(
     item: Item,
     now_ms: int,
     *,
+    before: Item | None = None,
     by_expiry: bool = False,
 ) -> None:
-    """Put `new` (or nothing) where `old` (or nothing) is. `item` is the new item, or the old one's key when it goes."""
+    """Put `new` (or nothing) where `old` (or nothing) is. `item` is the new item, or the old one's key when it goes.
+
+    `before` is the old item, where the caller has decoded it already.
+    """
     if old is None:
         if new is None:
             return
         event = INSERT
     elif new is None:
         event = REMOVE
-    elif old == new or (len(old) == len(new) and decode(old) == item):
+    elif old == new or (len(old) == len(new) and (decode(old) if before is None else before) == item):
         # AWS makes no stream record of a change that changes nothing; and then there is nothing to write either.
         return
     else:
         event = MODIFY
     if table.indexes:
-        _write_entries(tx, table, place, old, None if new is None else item)
+        if before is None and old is not None:
+            before = decode(old)
+        _write_entries(tx, table, place, before, None if new is None else item)
     if new is None:
         tx.clear(table.prefix + place)
     else:
@@ -124,8 +130,7 @@ def _append_change(
     tx.announce(b"log:" + log)
 
 
-def _write_entries(tx: Transaction, table: Table, place: bytes, old: bytes | None, item: Item | None) -> None:
-    before = None if old is None else decode(old)
+def _write_entries(tx: Transaction, table: Table, place: bytes, before: Item | None, item: Item | None) -> None:
     for index in table.indexes:
         old_entry = None if before is None else keys.of_entry_if_any(index.schema, before)
         new_entry = None if item is None else keys.of_entry(index.schema, item, index.row.name)

@@ -3,24 +3,31 @@
 from typing import Any
 
 from headrace.kit.errors import ValidationException
-from headrace.services.dynamodb import capacity, items
+from headrace.services.dynamodb import capacity, items, limits
 from headrace.services.dynamodb.engine import keys, projections, syntax, updates, values
 from headrace.services.dynamodb.engine.binding import Binding
 from headrace.services.dynamodb.engine.values import Item
 from headrace.services.dynamodb.state import Table
+from headrace.store.api import Transaction
 
 
 class Change:
-    """A write that was prepared: where, what is there now, and what shall be there."""
+    """A write that was prepared: where, what is there now, and what shall be there.
 
-    __slots__ = ("item", "new", "old", "place", "table")
+    `item` is the new item (the key, when it goes); `before` is the old one, if it was decoded already.
+    """
 
-    def __init__(self, table: Table, place: bytes, old: bytes | None, new: bytes | None, item: Item) -> None:
+    __slots__ = ("before", "item", "new", "old", "place", "table")
+
+    def __init__(
+        self, table: Table, place: bytes, old: bytes | None, new: bytes | None, item: Item, before: Item | None = None
+    ) -> None:
         self.table = table
         self.place = place
         self.old = old
         self.new = new
         self.item = item
+        self.before = before
 
 
 def refuse_key_updates(table: Table, update: syntax.Update, binding: Binding) -> None:
@@ -34,27 +41,35 @@ def refuse_key_updates(table: Table, update: syntax.Update, binding: Binding) ->
             )
 
 
-def updated(table: Table, place: bytes, old: bytes | None, key: Item, update: syntax.Update | None, binding: Binding) -> Change:
-    """The change that an update makes; without an item there, to one that has only the key."""
-    before = key if old is None else items.decode(old)
-    after = before if update is None else updates.apply(update, binding, before)
-    try:
-        size_bytes = values.item_size(after)
-        _check_depth(after)
-        if table.indexes:
-            items.check_index_keys(table, after)
-        new = items.encode(after, size_bytes)
-    except ValidationException as error:
-        if error.message == "Item size has exceeded the maximum allowed size":
-            raise ValidationException("Item size to update has exceeded the maximum allowed size") from None
-        raise
-    return Change(table, place, old, new, after)
+def updated(
+    table: Table, place: bytes, old: bytes | None, before: Item | None, key: Item, update: syntax.Update | None, binding: Binding
+) -> Change:
+    """The change that an update makes to the item `before`; without one, to an item that has only the key."""
+    start = key if before is None else before
+    size_bytes = values.item_size(key) if old is None else items.size_of(old)
+    after = start
+    if update is not None:
+        after = updates.apply(update, binding, start)
+        for name in {str(binding.parts(action.path)[0]) for action in update.actions}:
+            size_bytes += _size_change(name, start.get(name), after.get(name))
+    if size_bytes > limits.ITEM_SIZE_MAX_BYTES:
+        raise ValidationException("Item size to update has exceeded the maximum allowed size")
+    if table.indexes:
+        items.check_index_keys(table, after)
+    return Change(table, place, old, items.encode(after, size_bytes), after, before)
 
 
-def _check_depth(item: Item) -> None:
-    """An update can put documents into documents: ValidationException when they nest too deeply."""
-    if any("M" in value or "L" in value for value in item.values()):
-        values.take_item(item)
+def _size_change(name: str, was: values.Value | None, now: values.Value | None) -> int:
+    """By how much an attribute makes its item larger."""
+    if was is now:
+        return 0
+    change = 0
+    if was is not None:
+        change -= values.text_size(name) + values.value_size(was)
+    if now is not None:
+        # An update can put documents into documents: `take` refuses those that nest too deeply.
+        change += values.text_size(name) + (values.take(now) if "M" in now or "L" in now else values.value_size(now))
+    return change
 
 
 def update_answer(wanted: str | None, update: syntax.Update | None, binding: Binding, change: Change) -> Item | Any | None:
@@ -70,7 +85,7 @@ def update_answer(wanted: str | None, update: syntax.Update | None, binding: Bin
     paths = [binding.parts(action.path) for action in update.actions]
     if wanted == "UPDATED_NEW":
         return projections.project(paths, change.item) or None
-    return None if change.old is None else projections.project(paths, items.decode(change.old)) or None
+    return None if change.before is None else projections.project(paths, change.before) or None
 
 
 def place_of_key(table: Table, key: Item) -> bytes:
@@ -87,3 +102,8 @@ def consumed(wanted: str | None, change: Change, *, transactional: bool = False)
     before = items.decode(change.old) if indexed and change.old is not None else None
     after = change.item if indexed and change.new is not None else None
     return capacity.written(wanted, change.table, units, before, after)
+
+
+def carry_out(tx: Transaction, change: Change, now_ms: int) -> None:
+    """Write a change."""
+    items.write(tx, change.table, change.place, change.old, change.new, change.item, now_ms, before=change.before)

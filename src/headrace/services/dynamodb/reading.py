@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from headrace.kit.errors import ValidationException
+from headrace.operation import Longer, on_event_loop
 from headrace.services.dynamodb import items, limits
 from headrace.services.dynamodb.engine import keys, projections, values
 from headrace.services.dynamodb.engine.keys import Schema
@@ -60,7 +61,8 @@ def stored_items(
 
 
 def read_page(found: Iterator[bytes], table: Table, index: Index | None, look: Look, limit: int | None) -> Page:
-    """Look at items until the page is full."""
+    """Look at items until the page is full. Longer, when that takes long and the event loop waits for it."""
+    hurried = on_event_loop()
     given: list[Any] = []
     count = scanned = size_bytes = 0
     stored = b""
@@ -88,6 +90,8 @@ def read_page(found: Iterator[bytes], table: Table, index: Index | None, look: L
         if scanned == limit or size_bytes > limits.PAGE_SIZE_MAX_BYTES:
             full = True
             break
+        if hurried and (scanned > limits.QUICK_ITEMS_MAX or size_bytes > limits.QUICK_SIZE_MAX_BYTES):
+            raise Longer
     return Page(given, count, scanned, size_bytes, last_key(table, index, items.decode(stored)) if full else None)
 
 

@@ -84,7 +84,9 @@ def _record(stream: StreamRow, shard: int, number: int, raw: bytes, arn: str) ->
     change = changes.read(raw)
     region = arn.split(":", 5)[3]
     event = changes.event(stream, shard, number, change, region, arn)
-    return SourceRecord(shapes.sequence_number(number), changes.data(event), change.key.decode(), change.at_ms / 1000, event)
+    # Who reads a shard in parallel parts keeps the order of each partition, so that is what tells the parts apart.
+    partition = str(event["dynamodb"]["Keys"][stream.partition])
+    return SourceRecord(shapes.sequence_number(number), changes.data(event), partition, change.at_ms / 1000, event)
 
 
 SERVICE = Service(

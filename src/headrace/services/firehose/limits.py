@@ -32,7 +32,7 @@ REDSHIFT_RETRY_DEFAULT_SECONDS = 3_600
 RETRY_FIRST_SECONDS = 1.0
 RETRY_MAX_SECONDS = 60.0
 
-# So long a batch waits whose process died. A delivery that takes longer may be done by two processes, to the effect of one.
+# So long a batch waits whose process died on another machine. A longer delivery renews its lease.
 LEASE_SECONDS = 10.0
 # The dispatcher looks by itself this often: another process may have written.
 LOOK_AGAIN_SECONDS = 5.0

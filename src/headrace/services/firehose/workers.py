@@ -2,7 +2,7 @@
 
 import time
 
-from headrace.layers import log
+from headrace.layers import lease, log
 from headrace.operation import Context
 from headrace.services.firehose import limits, sources, state
 from headrace.services.firehose.delivery import Deliverer
@@ -53,6 +53,7 @@ def remove_deleted_streams(ctx: Context) -> float | None:
 
 def start(ctx: Context, runner: Runner) -> None:
     """Start what runs as long as the server."""
-    runner.add(Worker("firehose.deliveries", Dispatcher(runner, ctx.ids.uuid()).step, (state.PENDING_TOPIC,)))
+    dispatcher = Dispatcher(runner, lease.owner_here(ctx.ids.uuid()))
+    runner.add(Worker("firehose.deliveries", dispatcher.step, (state.PENDING_TOPIC,)))
     runner.add(Worker("firehose.remove", remove_deleted_streams, (state.DOOMED_TOPIC,)))
     runner.add(sources.CONSUMER.worker(runner))

@@ -1,6 +1,6 @@
 """IAM's and STS's errors."""
 
-from headrace.kit.errors import AwsError
+from headrace.kit.errors import AccessDeniedException, AwsError
 
 
 class NoSuchEntityException(AwsError):
@@ -57,3 +57,13 @@ def no_policy(arn: str) -> NoSuchEntityException:
 def quota(name: str, value: int) -> LimitExceededException:
     """A quota, by its AWS name."""
     return LimitExceededException(f"Cannot exceed quota for {name}: {value}")
+
+
+def not_allowed(principal: str, action: str, resource: str, *, denied: bool) -> AccessDeniedException:
+    """The caller's policies do not let a request happen."""
+    why = (
+        "with an explicit deny in an identity-based policy"
+        if denied
+        else (f"because no identity-based policy allows the {action} action")
+    )
+    return AccessDeniedException(f"User: {principal} is not authorized to perform: {action} on resource: {resource} {why}")

@@ -71,7 +71,7 @@ class Permissions:
     groups: tuple[tuple[Policy, ...], ...]
     tags: dict[str, str]
 
-    def decide(self, action: str, resource: str, context: RequestContext) -> Decision:
+    def decide(self, action: str, resource: str | None, context: RequestContext) -> Decision:
         """The decision over all groups: allowed by each, denied by none."""
         verdicts = [evaluate(group, action, resource, context) for group in self.groups]
         if Decision.EXPLICIT_DENY in verdicts:

@@ -1,8 +1,13 @@
 """IAM's door: its two models, and the authority that the gateway and other services ask."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from headrace.operation import Service
 from headrace.ports import Credentials, Principal, Scope
-from headrace.services.iam import limits, permissions, sessions, workers
+from headrace.services.iam import errors, limits, permissions, sessions, workers
+from headrace.services.iam.engine.evaluation import Decision
+from headrace.services.iam.engine.requests import Place, needs
 
 
 class Iam:
@@ -29,9 +34,25 @@ class Iam:
         """Whether the principal's policies allow the action on the resource. Root may do everything."""
         if principal.is_root:
             return True
-        key = f"{principal.arn} {principal.access_key_id}"
-        held = self._permissions.get(scope, key, lambda tx: permissions.find_permissions(tx, principal))
+        held = self._held(scope, principal)
         return bool(held.decide(action, resource, permissions.request_context(scope, principal, held.tags)))
+
+    def check(self, scope: Scope, principal: Principal, service: str, operation: str, parameters: Mapping[str, Any]) -> None:
+        """AccessDenied unless the principal may make a request. Root may make any."""
+        if principal.is_root:
+            return
+        place = Place(scope.account, scope.region, principal.arn)
+        held = self._held(scope, principal)
+        context = permissions.request_context(scope, principal, held.tags)
+        for need in needs(service, operation, parameters, place):
+            verdicts = [held.decide(need.action, resource, context) for resource in need.resources or (None,)]
+            if Decision.EXPLICIT_DENY in verdicts or not any(verdicts):
+                denied = Decision.EXPLICIT_DENY in verdicts
+                raise errors.not_allowed(principal.arn, need.action, (need.resources or ("*",))[0], denied=denied)
+
+    def _held(self, scope: Scope, principal: Principal) -> permissions.Permissions:
+        key = f"{principal.arn} {principal.access_key_id}"
+        return self._permissions.get(scope, key, lambda tx: permissions.find_permissions(tx, principal))
 
 
 SERVICE = Service(

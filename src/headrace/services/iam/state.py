@@ -14,6 +14,8 @@
 Every change announces TOPIC, so that what a process remembers is forgotten at once.
 """
 
+from typing import Any
+
 import msgspec
 
 from headrace.layers import tags, timer
@@ -117,6 +119,13 @@ def user(ctx: Context, name: str) -> User:
     if found is None:
         raise errors.missing("user", name)
     return found
+
+
+def check_room(ctx: Context, family: "Records[Any]", quota: str) -> None:
+    """LimitExceeded when an account has as many roles, users or policies as it may have."""
+    most = limits.ENTITIES_PER_ACCOUNT_MAX
+    if sum(1 for _ in family.scan(ctx.tx, ctx.account, limit=most)) >= most:
+        raise errors.quota(quota, most)
 
 
 def put_role(ctx: Context, row: Role) -> None:

@@ -9,8 +9,13 @@ from headrace.operation import Context
 from headrace.ports import Unwired
 from headrace.services.lambda_ import limits, naming, packages, reports, shapes, state
 from headrace.services.lambda_.engine.engine import Engine, EngineSettings
-from headrace.services.lambda_.engine.function import Function, Outcome, Request, Throttled
-from headrace.services.lambda_.errors import InvalidParameterValueException, RequestTooLargeException, TooManyRequestsException
+from headrace.services.lambda_.engine.function import Function, Outcome, Request, Stopped, Throttled
+from headrace.services.lambda_.errors import (
+    InvalidParameterValueException,
+    RequestTooLargeException,
+    ServiceException,
+    TooManyRequestsException,
+)
 from headrace.services.lambda_.naming import FunctionName
 from headrace.services.lambda_.state import Code, Version
 
@@ -112,7 +117,7 @@ class Runtime:
         version, reporter = target.version, self.reporter
         group = shapes.log_group(version)
         request = Request(
-            request_id, payload or b"{}", invoked_arn, client_context, trace,
+            request_id, payload or b"{}", invoked_arn, client_context, trace or ctx.trace_id or None,
             lines=lambda stream, lines: reporter.lines(ctx, group, stream, lines),
         )  # fmt: skip
         engine = self.engine(ctx)
@@ -121,6 +126,8 @@ class Runtime:
         except Throttled as throttled:
             reporter.metrics(ctx, reports.count("Throttles", version.name))
             raise TooManyRequestsException.throttled(throttled.reason) from None
+        except Stopped:
+            raise ServiceException("The server is stopping.") from None
         running = engine.pool.total_busy() + 1
         reporter.metrics(
             ctx,

@@ -5,6 +5,7 @@ So writing a log never slows an invocation, unless the writer falls so far behin
 
 import logging
 import threading
+import time
 from collections import defaultdict, deque
 from collections.abc import Sequence
 
@@ -14,6 +15,7 @@ from headrace.services.lambda_.engine.function import Line
 
 HELD_CHARACTERS_MAX = 16 * 1024 * 1024
 BATCH_ITEMS_MAX = 2_000
+GATHER_SECONDS = 0.02
 NAMESPACE = "AWS/Lambda"
 
 log = logging.getLogger(__name__)
@@ -61,7 +63,8 @@ class Reporter:
                 self._stopping = False
                 self._thread = threading.Thread(target=self._write, name="lambda-reports", daemon=True)
                 self._thread.start()
-            self._changed.notify_all()
+            elif len(self._items) == 1:
+                self._changed.notify_all()
 
     def _write(self) -> None:
         while True:
@@ -69,6 +72,9 @@ class Reporter:
                 self._writing = False
                 self._changed.notify_all()
                 self._changed.wait_for(lambda: bool(self._items) or self._stopping)
+            # A moment's patience makes one commit of many invocations' lines.
+            time.sleep(GATHER_SECONDS)
+            with self._changed:
                 if not self._items:
                     self._thread = None
                     return

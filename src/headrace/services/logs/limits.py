@@ -14,13 +14,11 @@ RETENTION_DAYS = (
 PAGE_ITEMS_DEFAULT = 50
 READ_EVENTS_MAX = 10_000
 READ_MAX_BYTES = 1024 * 1024
-FILTER_STREAMS_MAX = 100
 # Ours: one call of FilterLogEvents looks at no more events; its token goes on from there.
 SCAN_EVENTS_MAX = 20_000
 
 TAGS_MAX = 50
 PATTERN_DEPTH_MAX = 20
-JSON_DEPTH_MAX = 60
 
 # Ours: a longer message is kept in pieces.
 PIECE_CHARACTERS_MAX = 15_000

@@ -28,3 +28,4 @@ DOOMED_PER_STEP = 200
 # A blob that nobody refers to after so long belongs to a request that failed.
 ORPHAN_AGE_SECONDS = 24 * 3600.0
 SWEEP_PAUSE_SECONDS = 6 * 3600.0
+LIFECYCLE_PAUSE_SECONDS = 600.0

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from headrace.operation import Service
 from headrace.ports import ObjectInfo, Scope
-from headrace.services.s3 import contents, digests, limits, shapes, state, workers
+from headrace.services.s3 import changes, contents, digests, limits, shapes, state, workers
 from headrace.services.s3.rules import Span, check_key
 from headrace.store import tuples
 
@@ -27,7 +27,7 @@ class Objects:
             scope.ids.hex(24), stored.etag, stored.size_bytes, scope.clock.now(), about, stored.checksums,
             inline=stored.inline, blob_id=stored.blob_id,
         )  # fmt: skip
-        scope.transact(lambda inner: state.put_object(inner, state.bucket(inner, bucket), key, made))
+        scope.transact(lambda inner: changes.put_object(inner, state.bucket(inner, bucket), key, made, "Put"))
         return _info(bucket, key, made)
 
     def head(self, scope: Scope, bucket: str, key: str) -> ObjectInfo | None:
@@ -56,7 +56,7 @@ class Objects:
 
     def delete(self, scope: Scope, bucket: str, key: str) -> None:
         """Remove an object, if it is there."""
-        scope.transact(lambda inner: state.delete_object(inner, state.bucket(inner, bucket), key))
+        scope.transact(lambda inner: changes.delete_object(inner, state.bucket(inner, bucket), key))
 
 
 class ObjectSink:

@@ -118,26 +118,6 @@ def find_object(tx: ReadTransaction, owner: Bucket, key: str) -> Object:
     return found
 
 
-def put_object(ctx: Scope, owner: Bucket, key: str, made: Object, *, held: bool = False) -> None:
-    """Put an object's row in the place of what was there. `held`: its blobs are referred to already."""
-    before = OBJECTS.get(ctx.tx, owner.id, key)
-    if before is not None:
-        doom(ctx, before)
-    if made.blob_id is not None and not held:
-        hold(ctx.tx, made.blob_id)
-    OBJECTS.put(ctx.tx, made, owner.id, key)
-
-
-def delete_object(ctx: Scope, owner: Bucket, key: str) -> bool:
-    """Remove an object; whether there was one."""
-    before = OBJECTS.get(ctx.tx, owner.id, key)
-    if before is None:
-        return False
-    doom(ctx, before)
-    OBJECTS.delete(ctx.tx, owner.id, key)
-    return True
-
-
 def hold(tx: Transaction, blob_id: str) -> None:
     """Say that a blob is referred to."""
     tx.set(tuples.pack(("s3", "blob", blob_id)), b"")

@@ -2,7 +2,7 @@
 
 from headrace.layers import timer
 from headrace.operation import Context
-from headrace.services.s3 import limits, state
+from headrace.services.s3 import changes, lifecycle, limits, state
 from headrace.store import tuples
 from headrace.store.tuples import Item
 from headrace.workers import Worker
@@ -63,4 +63,69 @@ def _is_due(ctx: Context) -> bool:
     return True
 
 
-WORKERS = (Worker("s3.delete", delete_doomed, (state.DOOMED_TOPIC,)), Worker("s3.sweep", sweep_orphans))
+def apply_lifecycles(ctx: Context) -> float:
+    """Remove and reclassify what falls due by the buckets' rules: a bounded number of rows at a time.
+
+    What is due is looked up without writing; each change is checked again in the transaction that makes it.
+    """
+    for owner in ctx.snapshot(lambda inner: [found for _, found in state.BUCKETS.scan(inner.tx)]):
+        if owner.configurations.get(lifecycle.KIND):
+            _apply_to_objects(ctx.at(owner.account, owner.region), owner)
+            _apply_to_uploads(ctx.at(owner.account, owner.region), owner)
+    return limits.LIFECYCLE_PAUSE_SECONDS
+
+
+def _apply_to_objects(ctx: Context, owner: state.Bucket) -> None:
+    rules, now = owner.configurations[lifecycle.KIND], ctx.clock.now()
+    after: tuple[Item, ...] | None = None
+    while True:
+        page = ctx.snapshot(
+            lambda inner, after=after: list(  # type: ignore[misc]
+                state.OBJECTS.scan(inner.tx, owner.id, after=after, limit=limits.PAGE_MAX)
+            )
+        )
+        for key, found in page:
+            name = str(key[-1])
+            kind = lifecycle.storage_class(rules, name, found, now)
+            if lifecycle.expires(rules, name, found, now) or kind != found.about.storage_class:
+                ctx.transact(lambda inner, name=name: _apply_to_object(inner, owner.name, name))  # type: ignore[misc]
+        if len(page) < limits.PAGE_MAX:
+            return
+        after = page[-1][0]
+
+
+def _apply_to_object(ctx: Context, bucket: str, key: str) -> None:
+    owner = state.BUCKETS.get(ctx.tx, bucket)
+    found = None if owner is None else state.OBJECTS.get(ctx.tx, owner.id, key)
+    if owner is None or found is None:
+        return
+    rules, now = owner.configurations.get(lifecycle.KIND) or [], ctx.clock.now()
+    if lifecycle.expires(rules, key, found, now):
+        changes.delete_object(ctx, owner, key, "LifecycleExpiration:Delete")
+        return
+    found.about.storage_class = lifecycle.storage_class(rules, key, found, now)
+    state.OBJECTS.put(ctx.tx, found, owner.id, key)
+
+
+def _apply_to_uploads(ctx: Context, owner: state.Bucket) -> None:
+    rules, now = owner.configurations[lifecycle.KIND], ctx.clock.now()
+
+    def abort(inner: Context) -> None:
+        for key, upload in list(state.UPLOADS.scan(inner.tx, owner.id)):
+            if lifecycle.gives_up(rules, str(key[-2]), upload, now):
+                state.UPLOADS.delete(inner.tx, *key)
+                state.doom_parts(inner, upload.id)
+
+    def anything(inner: Context) -> bool:
+        found = state.UPLOADS.scan(inner.tx, owner.id)
+        return any(lifecycle.gives_up(rules, str(key[-2]), upload, now) for key, upload in found)
+
+    if ctx.snapshot(anything):
+        ctx.transact(abort)
+
+
+WORKERS = (
+    Worker("s3.lifecycle", apply_lifecycles),
+    Worker("s3.delete", delete_doomed, (state.DOOMED_TOPIC,)),
+    Worker("s3.sweep", sweep_orphans),
+)

@@ -13,6 +13,7 @@ queue ses relay                                 the places of messages to hand o
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
@@ -20,6 +21,7 @@ from headrace.layers import queue, tags
 from headrace.layers.records import Records
 from headrace.operation import Context
 from headrace.services.ses import limits
+from headrace.services.ses.errors import LimitExceededException
 from headrace.store.api import ReadTransaction, Transaction
 from headrace.store.blobs import Blobs
 
@@ -125,8 +127,15 @@ def identity(ctx: Context, name: str) -> Identity | None:
     return IDENTITIES.get(ctx.tx, ctx.account, ctx.region, name)
 
 
+def full(ctx: Context, family: "Records[Any]", most: int) -> bool:
+    """Whether an account has as many rows of a family in a region as it may have."""
+    return sum(1 for _ in family.scan(ctx.tx, ctx.account, ctx.region, limit=most)) >= most
+
+
 def put_identity(ctx: Context, name: str, configuration_set: str | None = None) -> Identity:
     """Keep an identity; it is verified at once."""
+    if full(ctx, IDENTITIES, limits.IDENTITIES_MAX) and identity(ctx, name) is None:
+        raise LimitExceededException(f"The account has {limits.IDENTITIES_MAX} identities already.")
     row = Identity(name, "@" not in name, ctx.clock.now(), configuration_set)
     IDENTITIES.put(ctx.tx, row, ctx.account, ctx.region, name)
     return row
@@ -180,6 +189,13 @@ def templates(ctx: Context, after: str | None, limit: int) -> Iterator[tuple[str
     start = None if after is None else (ctx.account, ctx.region, after)
     for key, row in _TEMPLATES.scan(ctx.tx, ctx.account, ctx.region, after=start, limit=limit):
         yield str(key[-1]), row.created_at
+
+
+def put_configuration_set(ctx: Context, row: ConfigurationSet) -> None:
+    """Keep a configuration set."""
+    if full(ctx, SETS, limits.CONFIGURATION_SETS_MAX) and configuration_set(ctx, row.name) is None:
+        raise LimitExceededException(f"The account has {limits.CONFIGURATION_SETS_MAX} configuration sets already.")
+    SETS.put(ctx.tx, row, ctx.account, ctx.region, row.name)
 
 
 def configuration_set(ctx: Context, name: str) -> ConfigurationSet | None:

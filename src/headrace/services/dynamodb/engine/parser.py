@@ -272,6 +272,8 @@ class _Parser:
             self._at += 1
             options.append(self.operand())
         self._expect(")")
+        if len(options) > limits.IN_OPERANDS_MAX:
+            raise Wrong(f"The IN operator is provided with too many operands; number of operands: {len(options)}")
         self._check_use([left, *options])
         return syntax.In(left, tuple(options))
 

@@ -8,21 +8,21 @@ from typing import Any, TypeAlias
 Part: TypeAlias = "str | int"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Path:
     """A document path: an attribute, and what lies inside of it."""
 
     parts: tuple[Part, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Placeholder:
     """A value that the request gives: `:name`."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Function:
     """A call of a function."""
 
@@ -30,7 +30,7 @@ class Function:
     operands: "tuple[Operand, ...]"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Sum:
     """`left + right` or `left - right`, in SET only."""
 
@@ -42,7 +42,7 @@ class Sum:
 Operand: TypeAlias = Path | Placeholder | Function | Sum
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Compare:
     """Two operands and = <> < <= > or >=."""
 
@@ -51,7 +51,7 @@ class Compare:
     right: Operand
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Between:
     """`operand BETWEEN low AND high`."""
 
@@ -60,7 +60,7 @@ class Between:
     high: Operand
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class In:
     """`operand IN (…)`."""
 
@@ -68,7 +68,7 @@ class In:
     options: tuple[Operand, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Both:
     """All (AND) or one (OR) of the terms."""
 
@@ -76,7 +76,7 @@ class Both:
     terms: "tuple[Condition, ...]"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Not:
     """The opposite of a condition."""
 
@@ -86,7 +86,7 @@ class Not:
 Condition: TypeAlias = Compare | Between | In | Both | Not | Function
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Action:
     """One action of an update: SET, REMOVE, ADD or DELETE."""
 
@@ -95,14 +95,14 @@ class Action:
     operand: Operand | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Update:
     """All actions of an update, in the order in which they stand."""
 
     actions: tuple[Action, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Projection:
     """The paths of a projection."""
 
@@ -112,7 +112,7 @@ class Projection:
 Tree: TypeAlias = Condition | Update | Projection
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Parsed:
     """A tree with the placeholders that it uses, for names and for values."""
 

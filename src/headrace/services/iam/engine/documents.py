@@ -57,7 +57,7 @@ class Policy:
     statements: tuple[Statement, ...]
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=512)
 def parse(text: str, kind: Kind = "identity") -> Policy:
     """A policy document read and checked: "identity" for users and roles, "trust" for who may assume a role."""
     try:

@@ -43,8 +43,11 @@ class Caller:
     service: str | None = None
 
 
-def evaluate(policies: Iterable[Policy], action: str, resource: str, context: RequestContext | None = None) -> Decision:
-    """The decision of identity policies over one action on one resource."""
+def evaluate(policies: Iterable[Policy], action: str, resource: str | None, context: RequestContext | None = None) -> Decision:
+    """The decision of identity policies over one action on one resource.
+
+    Without a resource (a request that does not show it) any Allow of the action will do, and a Deny must be for all resources.
+    """
     given = context or {}
     verdict = Decision.IMPLICIT_DENY
     for policy in policies:
@@ -75,7 +78,7 @@ def trust(policy: Policy, caller: Caller, action: str, context: RequestContext |
     return verdict
 
 
-def _covers(statement: Statement, action: str, resource: str, context: RequestContext) -> bool:
+def _covers(statement: Statement, action: str, resource: str | None, context: RequestContext) -> bool:
     return (
         _action_fits(statement, action) and _resource_fits(statement, resource, context) and _conditions_hold(statement, context)
     )
@@ -88,7 +91,9 @@ def _action_fits(statement: Statement, action: str) -> bool:
     return not any(matches(pattern.lower(), wanted) for pattern in statement.not_actions or ())
 
 
-def _resource_fits(statement: Statement, resource: str, context: RequestContext) -> bool:
+def _resource_fits(statement: Statement, resource: str | None, context: RequestContext) -> bool:
+    if resource is None:
+        return statement.allows or statement.resources == ("*",)
     if statement.resources is not None:
         return _any_resource(statement.resources, resource, context)
     if statement.not_resources is not None:

@@ -17,7 +17,7 @@ from typing import Any
 from headrace.services.lambda_ import limits
 from headrace.services.lambda_.engine import log_lines, memory
 from headrace.services.lambda_.engine.environment import Environment, Exited
-from headrace.services.lambda_.engine.function import Function, Outcome, Request
+from headrace.services.lambda_.engine.function import Function, Outcome, Request, Stopped
 from headrace.services.lambda_.engine.memory import Group
 from headrace.services.lambda_.engine.pool import Pool
 from headrace.services.lambda_.engine.relay import Relay
@@ -51,6 +51,7 @@ class Engine:
         if self._groups is not None:
             memory.sweep(self._groups[0])
         self.pool = Pool(settings.environments_max)
+        self._stopping = False
         self._relay = Relay(settings.endpoint_port)
         self._made_groups: dict[int, Group] = {}
         self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = queue.SimpleQueue()
@@ -67,7 +68,9 @@ class Engine:
         return f"{self._sandbox.isolation()}; {bound}"
 
     def invoke(self, function: Function, request: Request, reserved: int | None = None) -> Outcome:
-        """Run a function once. Throttled when there is no room; every failure of the function is an Outcome."""
+        """Run a function once. Throttled when there is no room, Stopped; every failure of the function is an Outcome."""
+        if self._stopping:
+            raise Stopped
         environment = self._warm(function, reserved)
         made = environment is None
         keep = None
@@ -146,6 +149,8 @@ class Engine:
         except TimeoutError:
             return run.timed_out(environment.init_ms if made else None), False
         except Exited as exited:
+            if self._stopping:
+                raise Stopped from None
             return run.exited(exited.status, environment.init_ms if made else None), False
         finally:
             environment.used_at = time.monotonic()
@@ -171,7 +176,8 @@ class Engine:
             self._end(environment)
 
     def stop(self) -> None:
-        """Stop everything that is idle, and make no more."""
+        """Stop everything. What runs ends as Stopped: its process dies with the thread that started it."""
+        self._stopping = True
         self._jobs.put(None)
         self._starter.join(5)
         for environment in self.pool.take_all():
@@ -252,8 +258,9 @@ class _Invocation:
             self.begin()
         text = f"Task timed out after {self._function.timeout_seconds:.2f} seconds"
         request_id = self._request.request_id
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
-        self._environment.lines.say(f"{stamp}.000Z {request_id} {text}")
+        now = time.time()
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now * 1000) % 1000:03d}Z"
+        self._environment.lines.say(f"{stamp} {request_id} {text}")
         body = _error("Sandbox.Timedout", f"RequestId: {request_id} Error: {text}")
         return self._close(body, init_ms, "timeout")
 

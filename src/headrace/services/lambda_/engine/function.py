@@ -54,6 +54,10 @@ class Outcome:
     log: bytes = b""
 
 
+class Stopped(Exception):
+    """The engine was stopped while the function ran: nobody knows what it would have answered."""
+
+
 class Throttled(Exception):
     """There is no room for one more execution environment; `reason` is AWS's name for why."""
 

@@ -66,7 +66,7 @@ def create_function(
     return ctx.transact(make)
 
 
-@operation
+@operation(read_only=True)
 def get_function(ctx: Context, *, function_name: str, qualifier: str | None = None) -> dict[str, Any]:
     """A version's configuration, and where its code can be fetched from for ten minutes."""
     name = naming.parse(ctx, function_name, qualifier)

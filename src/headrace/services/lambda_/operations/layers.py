@@ -31,13 +31,13 @@ def publish_layer_version(
     return ctx.transact(make)
 
 
-@operation
+@operation(read_only=True)
 def get_layer_version(ctx: Context, *, layer_name: str, version_number: int) -> dict[str, Any]:
     """One version of a layer, and where its package can be fetched from for ten minutes."""
     return _whole(ctx, _find(ctx, layer_name.rpartition(":")[2], version_number))
 
 
-@operation
+@operation(read_only=True)
 def get_layer_version_by_arn(ctx: Context, *, arn: str) -> dict[str, Any]:
     """The same, by its ARN."""
     head, _, number = arn.rpartition(":")

@@ -4,8 +4,10 @@ from typing import Any
 
 from headrace.kit.errors import UnsupportedParameter
 from headrace.operation import Context, operation
-from headrace.services.s3 import errors, shapes, state
+from headrace.services.s3 import errors, lifecycle, notifications, shapes, state
+from headrace.services.s3.operations import objects
 
+ENCRYPTION = "encryption"
 _ALL_BLOCKED = {
     "BlockPublicAcls": True, "IgnorePublicAcls": True, "BlockPublicPolicy": True, "RestrictPublicBuckets": True,
 }  # fmt: skip
@@ -78,15 +80,95 @@ def get_bucket_policy(ctx: Context, *, bucket: str, expected_bucket_owner: str |
 
 @operation(read_only=True)
 def get_bucket_lifecycle_configuration(ctx: Context, *, bucket: str, expected_bucket_owner: str | None = None) -> dict[str, Any]:
-    """None: nothing expires by itself here."""
-    state.bucket(ctx, bucket, expected_bucket_owner)
-    raise errors.NoSuchLifecycleConfiguration("The lifecycle configuration does not exist", BucketName=bucket)
+    """The lifecycle rules of a bucket."""
+    found = state.bucket(ctx, bucket, expected_bucket_owner).configurations.get(lifecycle.KIND)
+    if not found:
+        raise errors.NoSuchLifecycleConfiguration("The lifecycle configuration does not exist", BucketName=bucket)
+    return {"Rules": found}
+
+
+@operation(accepts=("checksum_algorithm", "transition_default_minimum_object_size"))
+def put_bucket_lifecycle_configuration(
+    ctx: Context, *, bucket: str, lifecycle_configuration: dict[str, Any] | None = None,
+    expected_bucket_owner: str | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Let objects expire or change their storage class, and uploads be aborted, by their age. A worker does it within an hour.
+
+    Rules on versions that are not current have nothing to act on: buckets keep no versions.
+    """
+    found = state.bucket(ctx, bucket, expected_bucket_owner)
+    found.configurations[lifecycle.KIND] = lifecycle.check((lifecycle_configuration or {}).get("Rules") or [])
+    state.BUCKETS.put(ctx.tx, found, bucket)
+    return {}
+
+
+@operation
+def delete_bucket_lifecycle(ctx: Context, *, bucket: str, expected_bucket_owner: str | None = None) -> None:
+    """Take the lifecycle rules from a bucket."""
+    found = state.bucket(ctx, bucket, expected_bucket_owner)
+    found.configurations.pop(lifecycle.KIND, None)
+    state.BUCKETS.put(ctx.tx, found, bucket)
 
 
 @operation(read_only=True)
 def get_bucket_notification_configuration(
     ctx: Context, *, bucket: str, expected_bucket_owner: str | None = None
 ) -> dict[str, Any]:
-    """Nothing: buckets announce nothing yet."""
+    """To whom a bucket announces changes."""
+    found: dict[str, Any] = state.bucket(ctx, bucket, expected_bucket_owner).configurations.get(notifications.KIND) or {}
+    return found
+
+
+@operation
+def put_bucket_notification_configuration(
+    ctx: Context, *, bucket: str, notification_configuration: dict[str, Any], expected_bucket_owner: str | None = None,
+    skip_destination_validation: bool | None = None,
+) -> None:  # fmt: skip
+    """Announce changes of objects to queues, topics and functions of the account, in the transaction of the change."""
+    found = state.bucket(ctx, bucket, expected_bucket_owner)
+    checked = notifications.check(ctx, notification_configuration)
+    if not skip_destination_validation:
+        notifications.try_targets(ctx, found, checked)
+    found.configurations[notifications.KIND] = checked
+    state.BUCKETS.put(ctx.tx, found, bucket)
+
+
+@operation
+def delete_public_access_block(ctx: Context, *, bucket: str, expected_bucket_owner: str | None = None) -> None:
+    """Taken without effect: nothing here is ever public, whatever a bucket would allow."""
     state.bucket(ctx, bucket, expected_bucket_owner)
-    return {}
+
+
+@operation(read_only=True)
+def get_bucket_encryption(ctx: Context, *, bucket: str, expected_bucket_owner: str | None = None) -> dict[str, Any]:
+    """The encryption that was asked for."""
+    found = state.bucket(ctx, bucket, expected_bucket_owner).configurations.get(ENCRYPTION)
+    if found is None:
+        raise errors.ServerSideEncryptionConfigurationNotFoundError(
+            "The server side encryption configuration was not found", BucketName=bucket
+        )
+    return {"ServerSideEncryptionConfiguration": found}
+
+
+@operation(accepts=("content_md5", "checksum_algorithm"))
+def put_bucket_encryption(
+    ctx: Context, *, bucket: str, server_side_encryption_configuration: dict[str, Any],
+    expected_bucket_owner: str | None = None,
+) -> None:  # fmt: skip
+    """Keep that AES256 was asked for. Differs from AWS: encryption at rest is left to the disk; keys of KMS are refused."""
+    found = state.bucket(ctx, bucket, expected_bucket_owner)
+    rules = server_side_encryption_configuration.get("Rules") or []
+    if not rules:
+        raise errors.malformed_xml()
+    for rule in rules:
+        objects.check_encryption((rule.get("ApplyServerSideEncryptionByDefault") or {}).get("SSEAlgorithm"))
+    found.configurations[ENCRYPTION] = server_side_encryption_configuration
+    state.BUCKETS.put(ctx.tx, found, bucket)
+
+
+@operation
+def delete_bucket_encryption(ctx: Context, *, bucket: str, expected_bucket_owner: str | None = None) -> None:
+    """Forget what encryption was asked for."""
+    found = state.bucket(ctx, bucket, expected_bucket_owner)
+    found.configurations.pop(ENCRYPTION, None)
+    state.BUCKETS.put(ctx.tx, found, bucket)

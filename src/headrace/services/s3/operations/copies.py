@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from headrace.operation import Context, operation
-from headrace.services.s3 import contents, digests, errors, limits, rules, shapes, state
+from headrace.services.s3 import changes, contents, digests, errors, limits, rules, shapes, state
 from headrace.services.s3.operations import objects, reading, uploads
 
 
@@ -71,7 +71,7 @@ def _commit(
 
     def commit(inner: Context) -> None:
         owner = objects.check_place(inner, bucket, key, *conditions, expected_owner)
-        state.put_object(inner, owner, key, made)
+        changes.put_object(inner, owner, key, made, "Copy")
 
     objects.commit_or_discard(ctx, stored, commit)
     return {

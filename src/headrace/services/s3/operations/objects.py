@@ -4,7 +4,7 @@ from typing import Any
 
 from headrace.kit.errors import AwsError, UnsupportedParameter
 from headrace.operation import BodyReader, Context, operation
-from headrace.services.s3 import contents, digests, errors, limits, rules, shapes, state
+from headrace.services.s3 import changes, contents, digests, errors, limits, rules, shapes, state
 
 
 @operation(transaction=False, accepts=("request_payer", "content_length"))
@@ -50,7 +50,7 @@ def put_object(
 
     def commit(inner: Context) -> None:
         owner = check_place(inner, bucket, key, if_match, if_none_match, expected_bucket_owner)
-        state.put_object(inner, owner, key, made)
+        changes.put_object(inner, owner, key, made, "Put")
 
     commit_or_discard(ctx, stored, commit)
     return {"ETag": shapes.quoted(made.etag), **shapes.checksums(made.checksums, made.checksum_type)}
@@ -116,7 +116,7 @@ def delete_object(
     before = state.OBJECTS.get(ctx.tx, owner.id, key)
     if before is not None:
         _check_delete(before, if_match, if_match_last_modified_time, if_match_size)
-    state.delete_object(ctx, owner, key)
+    changes.delete_object(ctx, owner, key)
     return {}
 
 
@@ -151,6 +151,6 @@ def delete_objects(
             code = error.code or type(error).__name__
             failed.append({"Key": key, "VersionId": one.get("VersionId"), "Code": code, "Message": error.message})
             continue
-        state.delete_object(ctx, owner, key)
+        changes.delete_object(ctx, owner, key)
         deleted.append({"Key": key})
     return {"Deleted": [] if delete.get("Quiet") else deleted, "Errors": failed}

@@ -4,7 +4,7 @@ from itertools import pairwise
 from typing import Any
 
 from headrace.operation import BodyReader, Context, operation
-from headrace.services.s3 import assembly, contents, digests, errors, limits, rules, shapes, state
+from headrace.services.s3 import assembly, changes, contents, digests, errors, limits, rules, shapes, state
 from headrace.services.s3.operations import objects
 
 
@@ -131,7 +131,7 @@ def complete_multipart_upload(
         state.doom_blob(ctx, uploaded[number].blob_id)
         state.PARTS.delete(ctx.tx, upload_id, number)
     state.UPLOADS.delete(ctx.tx, owner.id, key, upload_id)
-    state.put_object(ctx, owner, key, made)
+    changes.put_object(ctx, owner, key, made, "CompleteMultipartUpload")
     return _completed(bucket, key, made)
 
 

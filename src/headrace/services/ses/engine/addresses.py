@@ -6,6 +6,7 @@ from email.utils import formataddr
 from typing import NamedTuple
 
 ADDRESS_CHARACTERS_MAX = 320
+HEADER_CHARACTERS_MAX = 100_000
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _ANGLE = re.compile(r"^(.*)<([^<>]*)>$")
@@ -59,14 +60,14 @@ def parse(text: str) -> Address:
 
 def split(text: str) -> list[str]:
     """The pieces of a list of addresses: parted at commas that stand in no quotes and no angle brackets."""
-    pieces = [""]
+    pieces: list[str] = []
+    begin = 0
     quoted = escaped = angled = False
-    for letter in text:
+    for place, letter in enumerate(text):
         if letter == "," and not quoted and not angled:
-            pieces.append("")
-            continue
-        pieces[-1] += letter
-        if escaped:
+            pieces.append(text[begin:place])
+            begin = place + 1
+        elif escaped:
             escaped = False
         elif letter == "\\" and quoted:
             escaped = True
@@ -74,7 +75,7 @@ def split(text: str) -> list[str]:
             quoted = not quoted
         elif not quoted and letter in "<>":
             angled = letter == "<"
-    return pieces
+    return [*pieces, text[begin:]]
 
 
 def _unquoted(display: str) -> str:
@@ -98,6 +99,8 @@ def ascii_domain(domain: str) -> str:
 
 def parse_all(text: str) -> list[Address]:
     """Every address of a header's value; what cannot be read raises BadAddress."""
+    if len(text) > HEADER_CHARACTERS_MAX:
+        raise BadAddress(f"A list of addresses is longer than {HEADER_CHARACTERS_MAX} characters")
     return [parse(piece) for piece in split(" ".join(text.split())) if piece.strip()]
 
 

@@ -4,7 +4,7 @@ No header can be injected: a control character in a header's value is refused, n
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email import policy
@@ -15,12 +15,14 @@ from email.utils import format_datetime
 
 from headrace.services.ses.engine.addresses import Address, parse_all
 
-HEADER_CHARACTERS_MAX = 998
+# Longer encoded headers are shown as they came: decoding takes quadratic time.
+ENCODED_CHARACTERS_MAX = 4000
 PREVIEW_CHARACTERS_MAX = 200_000
+HEADERS_MAX_BYTES = 256 * 1024
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _HEADER_NAME = re.compile(r"^[!-9;-~]{1,126}$")
-_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:((?:[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*))(?:\r?\n|\Z)")
+_FIELD_NAME = re.compile(rb"[!-9;-~]{1,200}")
 # The headers that SES sets itself, or reads and takes away.
 _TAKEN = {b"bcc", b"message-id", b"date", b"return-path", b"received"}
 
@@ -130,6 +132,8 @@ class Raw:
 
 def read_raw(data: bytes) -> Raw:
     """Read the headers of a raw message; BadMessage or BadAddress when they cannot be used."""
+    if _body_at(data) > HEADERS_MAX_BYTES:
+        raise BadMessage(f"The headers of the message are longer than {HEADERS_MAX_BYTES} bytes.")
     read = BytesHeaderParser(policy=policy.compat32).parsebytes(_head(data))
     values = [str(value) for name in ("To", "Cc", "Bcc") for value in read.get_all(name, [])]
     recipients = [address for value in values for address in parse_all(value)]
@@ -143,18 +147,33 @@ def read_raw(data: bytes) -> Raw:
 
 def finish_raw(data: bytes, message_id: str, now: float, source: str | None = None) -> bytes:
     """A raw message as it is sent: its own Message-ID and Date, no Bcc, CRLF line ends; the body's bytes are kept."""
-    fields = [(found.group(1), found.group(2)) for found in _FIELD.finditer(_head(data))]
+    fields = list(_fields(_head(data)))
     kept = [(name, value) for name, value in fields if not _taken(name.lower())]
     if source is not None and not any(name.lower() == b"from" for name, _ in kept):
         kept.insert(0, (b"From", b" " + source.encode("ascii", "replace")))
     date = next((value for name, value in fields if name.lower() == b"date"), None)
     kept.append((b"Message-ID", f" <{message_id}@email.amazonses.com>".encode()))
     kept.append((b"Date", date or b" " + format_datetime(datetime.fromtimestamp(now, UTC)).encode()))
-    lines = [name + b":" + re.sub(rb"\r?\n", b"\r\n", value) + b"\r\n" for name, value in kept]
-    body = data[_body_at(data) :]
-    if b"\r\n" not in body:
-        body = body.replace(b"\n", b"\r\n")
+    lines = [name + b":" + value + b"\r\n" for name, value in kept]
+    # No line end but CRLF may reach an SMTP server: with a bare one, a body could pretend to end.
+    body = data[_body_at(data) :].replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
     return b"".join(lines) + b"\r\n" + body
+
+
+def _fields(head: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Names and values of a header block, folded lines included; lines that are no header are left out."""
+    name, lines = b"", [b""]
+    for line in head.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"):
+        if line.startswith((b" ", b"\t")):
+            lines.append(line)
+            continue
+        if name:
+            yield name, b"\r\n".join(lines)
+        name, colon, value = line.partition(b":")
+        name = name.rstrip() if colon and _FIELD_NAME.fullmatch(name.rstrip()) else b""
+        lines = [value]
+    if name:
+        yield name, b"\r\n".join(lines)
 
 
 def _taken(name: bytes) -> bool:
@@ -188,6 +207,15 @@ class Preview:
 
 def preview(data: bytes) -> Preview:
     """Read a stored message for show; what cannot be decoded is shown as well as can be."""
+    try:
+        return _preview(data)
+    except Exception:
+        # The standard library's reader fails on some hostile messages (endless nesting, broken parameters).
+        text = data[_body_at(data) :][:PREVIEW_CHARACTERS_MAX].decode("utf-8", "replace")
+        return Preview((("Note", "this message could not be read"),), text, None, ())
+
+
+def _preview(data: bytes) -> Preview:
     message = BytesParser(policy=policy.compat32).parsebytes(data)
     text: str | None = None
     html: str | None = None
@@ -221,7 +249,7 @@ def _decoded(part: "Message[str, str]") -> str:
 
 def _readable(value: str) -> str:
     from_wire = " ".join(value.split())
-    if "=?" not in from_wire:
+    if "=?" not in from_wire or len(from_wire) > ENCODED_CHARACTERS_MAX:
         return from_wire
     pieces = []
     try:

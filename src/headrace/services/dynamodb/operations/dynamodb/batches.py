@@ -3,7 +3,7 @@
 from typing import Any
 
 from headrace.kit.errors import ValidationException
-from headrace.operation import Context, operation
+from headrace.operation import Context, Longer, on_event_loop, operation
 from headrace.services.dynamodb import capacity, guards, items, limits, mutations, state
 from headrace.services.dynamodb.engine import projections
 from headrace.services.dynamodb.engine.binding import Binding
@@ -24,6 +24,7 @@ def batch_get_item(
     left: dict[str, dict[str, Any]] = {}
     used: list[Any] = []
     room_bytes = limits.BATCH_GET_SIZE_MAX_BYTES
+    hurried = on_event_loop()
     for name, wanted in request_items.items():
         paths = _paths(wanted)
         table = state.table_of(ctx, name)
@@ -39,6 +40,8 @@ def batch_get_item(
                 left.setdefault(name, {**wanted, "Keys": []})["Keys"].append(key)
                 continue
             room_bytes -= size_bytes
+            if hurried and limits.BATCH_GET_SIZE_MAX_BYTES - room_bytes > limits.QUICK_SIZE_MAX_BYTES:
+                raise Longer
             units += capacity.read_units(size_bytes, consistent=bool(wanted.get("ConsistentRead")))
             if stored is not None:
                 found.append(items.raw(stored) if paths is None else projections.project(paths, items.decode(stored)))
@@ -84,7 +87,7 @@ def batch_write_item(
     metrics: dict[str, list[Any]] = {}
     for name, prepared in changes.items():
         for change in prepared:
-            items.write(ctx.tx, change.table, change.place, change.old, change.new, change.item, now_ms)
+            mutations.carry_out(ctx.tx, change, now_ms)
             found = capacity.collection_metrics(return_item_collection_metrics, change.table, change.item)
             if found is not None:
                 metrics.setdefault(name, []).append(found)

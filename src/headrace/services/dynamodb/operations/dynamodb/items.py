@@ -37,9 +37,11 @@ def put_item(
     tx = ctx.tx
     place, new = items.take(table, item)
     old = tx.get(table.prefix + place)
+    before = None
     if guard:
-        guard.check(old, return_values_on_condition_check_failure)
-    items.write(tx, table, place, old, new, item, ctx.clock.now_ms())
+        before = None if old is None else items.decode(old)
+        guard.check(old, before, return_values_on_condition_check_failure)
+    items.write(tx, table, place, old, new, item, ctx.clock.now_ms(), before=before)
     answer: dict[str, Any] = {}
     if return_values == "ALL_OLD" and old is not None:
         answer["Attributes"] = items.raw(old)
@@ -126,9 +128,10 @@ def update_item(
         mutations.refuse_key_updates(table, update, binding)
     tx = ctx.tx
     old = tx.get(table.prefix + place)
-    guard.check(old, return_values_on_condition_check_failure)
-    change = mutations.updated(table, place, old, key, update, binding)
-    items.write(tx, table, place, old, change.new, change.item, ctx.clock.now_ms())
+    before = None if old is None else items.decode(old)
+    guard.check(old, before, return_values_on_condition_check_failure)
+    change = mutations.updated(table, place, old, before, key, update, binding)
+    mutations.carry_out(tx, change, ctx.clock.now_ms())
     answer: dict[str, Any] = {}
     if (attributes := mutations.update_answer(return_values, update, binding, change)) is not None:
         answer["Attributes"] = attributes
@@ -163,8 +166,9 @@ def delete_item(
     place = mutations.place_of_key(table, key)
     tx = ctx.tx
     old = tx.get(table.prefix + place)
-    guard.check(old, return_values_on_condition_check_failure)
-    items.write(tx, table, place, old, None, key, ctx.clock.now_ms())
+    before = items.decode(old) if guard and old is not None else None
+    guard.check(old, before, return_values_on_condition_check_failure)
+    items.write(tx, table, place, old, None, key, ctx.clock.now_ms(), before=before)
     answer: dict[str, Any] = {}
     if return_values == "ALL_OLD" and old is not None:
         answer["Attributes"] = items.raw(old)

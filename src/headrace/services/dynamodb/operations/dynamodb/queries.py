@@ -65,7 +65,7 @@ def query(
     return _answer(page, look, table, index, return_consumed_capacity, consistent=bool(consistent_read))
 
 
-@operation(transaction=False)
+@operation(read_only=True)
 def scan(
     ctx: Context,
     *,
@@ -100,22 +100,17 @@ def scan(
     if scan_filter is not None:
         condition = legacy.conditions(binding, scan_filter, conditional_operator)
     begin, end = _segment(segment, total_segments)
-
-    def body(inner: Context) -> dict[str, Any]:
-        table = state.table_of(inner, table_name)
-        index = _index(table, index_name, consistent=bool(consistent_read))
-        look = _look(table, index, paths, select, condition, binding)
-        first, last = begin, end
-        if exclusive_start_key is not None:
-            start = reading.place_of_start(table, index, exclusive_start_key)
-            if not begin <= start < end:
-                raise ValidationException("The provided starting key is invalid: Invalid ExclusiveStartKey for this segment")
-            first = start + b"\x00"
-        found = reading.stored_items(inner.tx, table, index, first, last, reverse=False)
-        page = reading.read_page(found, table, index, look, limit)
-        return _answer(page, look, table, index, return_consumed_capacity, consistent=bool(consistent_read))
-
-    return ctx.snapshot(body)
+    table = state.table_of(ctx, table_name)
+    index = _index(table, index_name, consistent=bool(consistent_read))
+    look = _look(table, index, paths, select, condition, binding)
+    if exclusive_start_key is not None:
+        start = reading.place_of_start(table, index, exclusive_start_key)
+        if not begin <= start < end:
+            raise ValidationException("The provided starting key is invalid: Invalid ExclusiveStartKey for this segment")
+        begin = start + b"\x00"
+    found = reading.stored_items(ctx.tx, table, index, begin, end, reverse=False)
+    page = reading.read_page(found, table, index, look, limit)
+    return _answer(page, look, table, index, return_consumed_capacity, consistent=bool(consistent_read))
 
 
 def _key_terms(binding: Binding, text: str | None, older: dict[str, Any] | None) -> dict[str, Term]:

@@ -93,6 +93,15 @@ def update_table(
 
     Differs from AWS: all of it may come in one request; the table stays ACTIVE; an index over few items is ACTIVE at once.
     """
+    wanted = (
+        billing_mode, provisioned_throughput, global_secondary_index_updates, stream_specification, table_class,
+        deletion_protection_enabled,
+    )  # fmt: skip
+    if all(one is None for one in wanted):
+        raise ValidationException(
+            "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or "
+            "SSESpecification or ReplicaUpdates is required"
+        )
     table = state.described(ctx, table_name)
     # The compiled table is shared, and this transaction may be run again: work on a row of our own.
     row = state.TABLES.get(ctx.tx, ctx.account, ctx.region, table.row.name)
@@ -194,6 +203,8 @@ def _close_stream(ctx: Context, name: str, label: str) -> None:
 def _change_index(ctx: Context, row: TableRow, change: dict[str, Any]) -> IndexRow | None:
     """Apply one GlobalSecondaryIndexUpdate to the row; the index, if it is a new one."""
     if "Create" in change:
+        if any(one.name == change["Create"]["IndexName"] for one in row.indexes):
+            raise ValidationException("Attempting to create an index which already exists")
         row.indexes_made += 1
         made = rules.index_row(change["Create"], row.indexes_made, row.definitions, local=False, billing=row.billing)
         made.filling = True

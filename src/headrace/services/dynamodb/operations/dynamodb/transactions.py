@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 
 from headrace.kit.errors import ValidationException
-from headrace.operation import Context, operation
+from headrace.layers import timer
+from headrace.operation import Context, Longer, on_event_loop, operation
 from headrace.services.dynamodb import capacity, errors, guards, items, limits, mutations, state
 from headrace.services.dynamodb.engine import projections
 from headrace.services.dynamodb.engine.binding import Binding
@@ -63,7 +64,7 @@ def transact_write_items(
     if not repeated:
         now_ms = ctx.clock.now_ms()
         for change in changes:
-            items.write(ctx.tx, change.table, change.place, change.old, change.new, change.item, now_ms)
+            mutations.carry_out(ctx.tx, change, now_ms)
     answer: dict[str, Any] = {}
     if return_consumed_capacity not in (None, "NONE"):
         answer["ConsumedCapacity"] = [_consumed(return_consumed_capacity, change) for change in changes]
@@ -81,7 +82,9 @@ def _is_repeated(ctx: Context, token: str, given: list[dict[str, Any]]) -> bool:
         if kept.digest != digest:
             raise errors.IdempotentParameterMismatchException("Request parameters do not match the existing token")
         return True
-    state.TOKENS.put(ctx.tx, Token(digest, now + limits.CLIENT_TOKEN_SECONDS), ctx.account, ctx.region, token)
+    until = now + limits.CLIENT_TOKEN_SECONDS
+    state.TOKENS.put(ctx.tx, Token(digest, until), ctx.account, ctx.region, token)
+    timer.start(ctx.tx, state.TOKEN_TIMERS, until, (ctx.account, ctx.region, token))
     return False
 
 
@@ -160,10 +163,11 @@ def _update(ctx: Context, given: dict[str, Any]) -> Step:
     mutations.refuse_key_updates(table, update, binding)
     old = ctx.tx.get(table.prefix + place)
     wanted = given.get("ReturnValuesOnConditionCheckFailure")
-    if not guard.passes(None if old is None else items.decode(old)):
+    before = None if old is None else items.decode(old)
+    if not guard.passes(before):
         return Step(guard, Change(table, place, old, old, given["Key"]), wanted)
     try:
-        change = mutations.updated(table, place, old, given["Key"], update, binding)
+        change = mutations.updated(table, place, old, before, given["Key"], update, binding)
     except ValidationException as error:
         raise _Unfit(error) from None
     return Step(guard, change, wanted)
@@ -206,6 +210,7 @@ def transact_get_items(
     responses: list[dict[str, Any]] = []
     used: list[Any] = []
     size_total_bytes = 0
+    hurried = on_event_loop()
     seen: set[tuple[int, bytes]] = set()
     for one in transact_items:
         wanted = one["Get"]
@@ -224,6 +229,8 @@ def transact_get_items(
         stored = ctx.tx.get(table.prefix + place)
         size_bytes = 0 if stored is None else items.size_of(stored)
         size_total_bytes += size_bytes
+        if hurried and size_total_bytes > limits.QUICK_SIZE_MAX_BYTES:
+            raise Longer
         if size_total_bytes > limits.TRANSACTION_SIZE_MAX_BYTES:
             raise ValidationException("Transaction request exceeds the maximum allowed size of 4 MB")
         if stored is None:

@@ -8,7 +8,7 @@ import msgspec
 
 from headrace.kit.errors import ValidationException
 from headrace.layers import log
-from headrace.operation import Context, operation
+from headrace.operation import Context, Longer, on_event_loop, operation
 from headrace.services.dynamodb import changes, errors, limits, shapes, state
 from headrace.services.dynamodb.state import StreamRow
 
@@ -114,6 +114,8 @@ def get_records(ctx: Context, *, shard_iterator: str, limit: int | None = None) 
     if first is not None and after + 1 < first:
         raise errors.TrimmedDataAccessException("The operation attempted to read past the oldest stream record in a shard. ")
     found = log.read(ctx.tx, shard_log, after, limit or limits.STREAM_RECORDS_MAX, limits.STREAM_READ_SIZE_MAX_BYTES)
+    if len(found) > limits.QUICK_RECORDS_MAX and on_event_loop():
+        raise Longer
     records = [changes.record(stream, number, place, changes.read(raw), ctx.region) for place, raw in found]
     after = found[-1][0] if found else after
     answer: dict[str, Any] = {"Records": records}

@@ -22,6 +22,7 @@ def create_policy(
             f"A policy called {policy_name} already exists. Duplicate names are not allowed."
         )
     _check(policy_document)
+    state.check_room(ctx, state.POLICIES, "PoliciesPerAccount")
     now = float(int(ctx.clock.now()))
     policy = state.ManagedPolicy(
         name=policy_name,

@@ -24,6 +24,7 @@ def create_role(
     _check_trust(assume_role_policy_document)
     if permissions_boundary is not None:
         state.policy(ctx, permissions_boundary)
+    state.check_room(ctx, state.ROLES, "RolesPerAccount")
     role = state.Role(
         name=role_name,
         path=path,

@@ -20,6 +20,7 @@ def create_user(
         raise errors.EntityAlreadyExistsException(f"User with name {user_name} already exists.")
     if permissions_boundary is not None:
         state.policy(ctx, permissions_boundary)
+    state.check_room(ctx, state.USERS, "UsersPerAccount")
     user = state.User(
         name=user_name,
         path=path,

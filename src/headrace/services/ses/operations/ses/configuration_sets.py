@@ -20,7 +20,7 @@ def create_configuration_set(ctx: Context, *, configuration_set: Structure) -> S
     rules.check_set_name(name, V1)
     if state.configuration_set(ctx, name) is not None:
         raise ConfigurationSetAlreadyExistsException(f"Configuration set <{name}> already exists.", ConfigurationSetName=name)
-    state.SETS.put(ctx.tx, state.ConfigurationSet(name, ctx.clock.now()), ctx.account, ctx.region, name)
+    state.put_configuration_set(ctx, state.ConfigurationSet(name, ctx.clock.now()))
     return {}
 
 

@@ -24,7 +24,7 @@ def create_configuration_set(
     if state.configuration_set(ctx, configuration_set_name) is not None:
         raise AlreadyExistsException(f"Configuration set <{configuration_set_name}> already exists.")
     enabled = (sending_options or {}).get("SendingEnabled", True)
-    _put(ctx, state.ConfigurationSet(configuration_set_name, ctx.clock.now(), enabled))
+    state.put_configuration_set(ctx, state.ConfigurationSet(configuration_set_name, ctx.clock.now(), enabled))
     if tags:
         tag_lists.add(ctx.tx, _arn(ctx, configuration_set_name), tag_lists.from_list(tags))
     return {}
@@ -48,7 +48,7 @@ def put_configuration_set_sending_options(
     """Switch a configuration set's sending on or off."""
     row = _find(ctx, configuration_set_name)
     row.sending_enabled = sending_enabled
-    _put(ctx, row)
+    state.put_configuration_set(ctx, row)
     return {}
 
 
@@ -112,10 +112,6 @@ def _find(ctx: Context, name: str) -> state.ConfigurationSet:
     if row is None:
         raise V2.no_configuration_set(name)
     return row
-
-
-def _put(ctx: Context, row: state.ConfigurationSet) -> None:
-    state.SETS.put(ctx.tx, row, ctx.account, ctx.region, row.name)
 
 
 def _arn(ctx: Context, name: str) -> str:

@@ -1,0 +1,1 @@
+"""Templates: reading, checking and evaluating them. Pure; only `sam` is a program of its own."""

@@ -1,0 +1,41 @@
+"""CloudFormation's numbers, units last."""
+
+TEMPLATE_BODY_SIZE_MAX_BYTES = 51_200
+TEMPLATE_OBJECT_SIZE_MAX_BYTES = 1_000_000
+# What a transform may make of a template.
+TEMPLATE_PROCESSED_SIZE_MAX_BYTES = 4_000_000
+TEMPLATE_DEPTH_MAX = 64
+NUMBER_DIGITS_MAX = 40
+
+DESCRIPTION_SIZE_MAX_BYTES = 1024
+RESOURCES_MAX = 500
+PARAMETERS_MAX = 200
+MAPPINGS_MAX = 200
+OUTPUTS_MAX = 200
+PARAMETER_VALUE_SIZE_MAX_BYTES = 4096
+STACK_TAGS_MAX = 50
+STACKS_MAX = 2000
+CHANGE_SETS_PER_STACK_MAX = 1000
+
+PAGE_STACKS = 100
+PAGE_EVENTS = 100
+PAGE_RESOURCES = 100
+PAGE_EXPORTS = 100
+
+# Functions and texts that a template may hide in small words.
+FOREACH_EXPANSIONS_MAX = 2000
+TEXT_SIZE_MAX_BYTES = 4_000_000
+CIDR_BLOCKS_MAX = 256
+
+TRANSFORM_SECONDS_MAX = 60.0
+
+# How work goes on.
+LEASE_SECONDS = 10.0
+STEPS_PER_TURN = 50
+POLL_SECONDS = 0.05
+POLL_SLOW_SECONDS = 0.5
+# AWS waits for hours; a resource that never becomes ready must not hold a stack for ever.
+READY_SECONDS_MAX = 1800.0
+DELETED_STACKS_KEPT_SECONDS = 90 * 86400.0
+# ExecuteChangeSet answers when the stack is done, if that is soon: the AWS CLI looks once, and then only after 30 seconds.
+EXECUTE_WAIT_SECONDS = 3.0

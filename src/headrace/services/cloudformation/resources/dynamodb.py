@@ -1,0 +1,166 @@
+"""DynamoDB's resource types."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from headrace.services.cloudformation.resources.kind import (
+    Attributes,
+    Call,
+    Kind,
+    Naming,
+    Properties,
+    pairs,
+    pick,
+    tag_changes,
+    tags_of,
+)  # fmt: skip
+
+_THROUGHPUT = {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}
+
+
+def _create(call: Call, name: str, properties: Properties) -> str:
+    call("dynamodb", "CreateTable", TableName=name, Tags=pairs(tags_of(properties)) or None, **_settings(properties))
+    return name
+
+
+def _settings(properties: Properties) -> dict[str, Any]:
+    found = pick(
+        properties, "AttributeDefinitions", "KeySchema", "BillingMode", "ProvisionedThroughput", "GlobalSecondaryIndexes",
+        "LocalSecondaryIndexes", "TableClass", "DeletionProtectionEnabled", "OnDemandThroughput",
+    )  # fmt: skip
+    if "StreamSpecification" in properties:
+        found["StreamSpecification"] = _stream(properties)
+    encryption = properties.get("SSESpecification")
+    if encryption:
+        found["SSESpecification"] = pick(encryption, "SSEType", "KMSMasterKeyId", Enabled="SSEEnabled")
+    return found
+
+
+def _stream(properties: Properties) -> dict[str, Any]:
+    stream = properties.get("StreamSpecification")
+    return {"StreamEnabled": True, **stream} if stream else {"StreamEnabled": False}
+
+
+def _describe(call: Call, name: str) -> dict[str, Any]:
+    table: dict[str, Any] = call("dynamodb", "DescribeTable", TableName=name)["Table"]
+    return table
+
+
+def _read(call: Call, name: str, properties: Properties) -> Attributes:
+    table = _describe(call, name)
+    stream = {"StreamArn": table["LatestStreamArn"]} if table.get("LatestStreamArn") else {}
+    return {"Arn": table["TableArn"], "TableId": table.get("TableId", ""), **stream}
+
+
+def _ready(call: Call, name: str, properties: Properties) -> bool:
+    table = _describe(call, name)
+    indexes = table.get("GlobalSecondaryIndexes") or []
+    return table["TableStatus"] == "ACTIVE" and all(index.get("IndexStatus", "ACTIVE") == "ACTIVE" for index in indexes)
+
+
+def _finish(call: Call, name: str, properties: Properties) -> None:
+    if "TimeToLiveSpecification" in properties:
+        _set_time_to_live(call, name, properties)
+    if "PointInTimeRecoverySpecification" in properties:
+        _set_recovery(call, name, properties)
+
+
+def _set_time_to_live(call: Call, name: str, properties: Properties) -> None:
+    wanted = properties.get("TimeToLiveSpecification") or {"Enabled": False}
+    has = call("dynamodb", "DescribeTimeToLive", TableName=name)["TimeToLiveDescription"]
+    on = has.get("TimeToLiveStatus") in ("ENABLED", "ENABLING")
+    enabled = str(wanted.get("Enabled")).lower() == "true"
+    if enabled and on and has.get("AttributeName") == wanted.get("AttributeName"):
+        return
+    if on:
+        off = {"Enabled": False, "AttributeName": has["AttributeName"]}
+        call("dynamodb", "UpdateTimeToLive", TableName=name, TimeToLiveSpecification=off)
+    if enabled:
+        call("dynamodb", "UpdateTimeToLive", TableName=name, TimeToLiveSpecification=wanted)
+
+
+def _set_recovery(call: Call, name: str, properties: Properties) -> None:
+    wanted = properties.get("PointInTimeRecoverySpecification") or {}
+    specification = {"PointInTimeRecoveryEnabled": wanted.get("PointInTimeRecoveryEnabled", False)}
+    call("dynamodb", "UpdateContinuousBackups", TableName=name, PointInTimeRecoverySpecification=specification)
+
+
+def _update(call: Call, name: str, new: Properties, old: Properties) -> bool:
+    """One change of the table at a time, as UpdateTable allows; the next one when the table is active again."""
+    table = _describe(call, name)
+    if table["TableStatus"] != "ACTIVE":
+        return False
+    change = _change(table, new, old)
+    if change:
+        call("dynamodb", "UpdateTable", TableName=name, **change)
+        return False
+    if new.get("TimeToLiveSpecification") != old.get("TimeToLiveSpecification"):
+        _set_time_to_live(call, name, new)
+    if new.get("PointInTimeRecoverySpecification") != old.get("PointInTimeRecoverySpecification"):
+        _set_recovery(call, name, new)
+    added, removed = tag_changes(new, old)
+    if added:
+        call("dynamodb", "TagResource", ResourceArn=table["TableArn"], Tags=pairs(added))
+    if removed:
+        call("dynamodb", "UntagResource", ResourceArn=table["TableArn"], TagKeys=removed)
+    return True
+
+
+def _change(table: Mapping[str, Any], new: Properties, old: Properties) -> dict[str, Any] | None:
+    mode = table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED")
+    wanted_mode = new.get("BillingMode", "PROVISIONED")
+    units = ("ReadCapacityUnits", "WriteCapacityUnits")
+    has, wanted = table.get("ProvisionedThroughput", {}), new.get("ProvisionedThroughput", _THROUGHPUT)
+    if wanted_mode == "PROVISIONED" and (mode != wanted_mode or any(int(has.get(u, 0)) != int(wanted[u]) for u in units)):
+        return {"BillingMode": wanted_mode, "ProvisionedThroughput": wanted}
+    if mode != wanted_mode:
+        return {"BillingMode": wanted_mode}
+    stream, has_stream = _stream(new), table.get("StreamSpecification") or {"StreamEnabled": False}
+    if stream != {"StreamEnabled": has_stream.get("StreamEnabled", False), **pick(has_stream, "StreamViewType")}:
+        # A stream's view can't be changed: it is switched off first.
+        return {"StreamSpecification": {"StreamEnabled": False} if has_stream.get("StreamEnabled") else stream}
+    protection = str(new.get("DeletionProtectionEnabled", False)).lower() == "true"
+    if bool(table.get("DeletionProtectionEnabled", False)) != protection:
+        return {"DeletionProtectionEnabled": protection}
+    if new.get("TableClass") != old.get("TableClass"):
+        has_class = table.get("TableClassSummary", {}).get("TableClass", "STANDARD")
+        if has_class != new.get("TableClass", "STANDARD"):
+            return {"TableClass": new.get("TableClass", "STANDARD")}
+    return _index_change(table, new)
+
+
+def _index_change(table: Mapping[str, Any], new: Properties) -> dict[str, Any] | None:
+    has = {index["IndexName"]: index for index in table.get("GlobalSecondaryIndexes") or []}
+    wanted = {index["IndexName"]: index for index in new.get("GlobalSecondaryIndexes") or []}
+    for name, index in has.items():
+        other = wanted.get(name)
+        if other is None or other["KeySchema"] != index["KeySchema"] or other["Projection"] != index["Projection"]:
+            return {"GlobalSecondaryIndexUpdates": [{"Delete": {"IndexName": name}}]}
+    for name, index in wanted.items():
+        if name not in has:
+            return {
+                "AttributeDefinitions": new["AttributeDefinitions"],
+                "GlobalSecondaryIndexUpdates": [{"Create": dict(index)}],
+            }
+    return None
+
+
+def _delete(call: Call, name: str, properties: Properties) -> None:
+    call("dynamodb", "DeleteTable", TableName=name)
+
+
+TABLE = Kind(
+    type="AWS::DynamoDB::Table",
+    naming=Naming("TableName", 255),
+    required=("KeySchema",),
+    fixed=("TableName", "KeySchema", "LocalSecondaryIndexes"),
+    mutable=(
+        "AttributeDefinitions", "BillingMode", "ProvisionedThroughput", "GlobalSecondaryIndexes", "StreamSpecification",
+        "SSESpecification", "TableClass", "DeletionProtectionEnabled", "TimeToLiveSpecification", "OnDemandThroughput",
+        "PointInTimeRecoverySpecification", "Tags",
+    ),
+    attributes=("Arn", "StreamArn", "TableId"),
+    create=_create, ready=_ready, finish=_finish, read=_read, update=_update, delete=_delete, slow=True,
+)  # fmt: skip
+
+KINDS = (TABLE,)

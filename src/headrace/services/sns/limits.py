@@ -1,0 +1,12 @@
+"""Named numbers of SNS."""
+
+MESSAGE_SIZE_MAX_BYTES = 256 << 10
+SUBJECT_CHARACTERS_MAX = 100
+BATCH_ENTRIES_MAX = 10
+# A message is put into all its targets in one transaction.
+SUBSCRIPTIONS_PER_TOPIC_MAX = 200
+FILTER_SIZE_MAX_BYTES = 150 << 10
+FILTER_KEYS_MAX = 5
+FILTER_DEPTH_MAX = 8
+TAGS_MAX = 50
+PAGE = 100
