@@ -7,7 +7,7 @@ from tests.services.dynamodb.memory import context, plain
 
 from headrace.operation import Context
 from headrace.services.dynamodb import limits, state, workers
-from headrace.services.dynamodb.operations.dynamodb import items, queries, settings, tables
+from headrace.services.dynamodb.operations.dynamodb import items, queries, settings, tables, transactions
 from headrace.store import tuples
 from headrace.store.memory import MemoryStore
 
@@ -163,3 +163,24 @@ def test_fill_indexes__while_items_come_and_go(monkeypatch: Any) -> None:
     assert (count("x"), count("y")) == (10, 10)
     row = ctx.snapshot(lambda c: state.table_of(c, "things")).row
     assert not row.indexes[0].filling
+
+
+def test_trim_streams__forgets_clients_tokens(monkeypatch: Any) -> None:
+    monkeypatch.setattr(limits, "TOKENS_PER_STEP", 3)
+    ctx = context(MemoryStore())
+    table(ctx)
+
+    def transact(token: str) -> None:
+        step = {"Put": {"TableName": "things", "Item": {"id": {"S": token}}}}
+        ctx.transact(lambda c: transactions.transact_write_items(c, transact_items=[step], client_request_token=token))
+
+    for number in range(10):
+        transact(f"token{number}")
+    ctx.clock.advance(599)
+    workers.trim_streams(ctx)
+    assert keys_of(ctx, "token") == 10
+    ctx.clock.advance(2)
+    transact("token3")
+    workers.trim_streams(ctx)
+    assert keys_of(ctx, "token") == 1
+    transact("token3")

@@ -73,6 +73,20 @@ def test_unsupported__is_refused_aloud(s3: Any, bucket: str, call: str, paramete
     assert refused(getattr(s3, call), Bucket=bucket, **parameters) == ("NotImplemented", 501)
 
 
+def test_encryption(s3: Any, bucket: str) -> None:
+    def wanted(name: str) -> dict[str, Any]:
+        return {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": name}}]}
+
+    missing = "ServerSideEncryptionConfigurationNotFoundError"
+    assert refused(s3.get_bucket_encryption, Bucket=bucket) == (missing, 404)
+    s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration=wanted("AES256"))
+    assert s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"] == wanted("AES256")
+    kms = {"Bucket": bucket, "ServerSideEncryptionConfiguration": wanted("aws:kms")}
+    assert refused(s3.put_bucket_encryption, **kms) == ("NotImplemented", 501)
+    s3.delete_bucket_encryption(Bucket=bucket)
+    assert refused(s3.get_bucket_encryption, Bucket=bucket) == (missing, 404)
+
+
 def test_configuration__says_what_is_so(s3: Any, bucket: str) -> None:
     assert "Status" not in s3.get_bucket_versioning(Bucket=bucket)
     assert s3.get_bucket_acl(Bucket=bucket)["Grants"][0]["Permission"] == "FULL_CONTROL"

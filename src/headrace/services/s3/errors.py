@@ -48,6 +48,13 @@ class NoSuchBucketPolicy(AwsError):
     status = 404
 
 
+class ServerSideEncryptionConfigurationNotFoundError(AwsError):
+    """No encryption was asked for."""
+
+    code = "ServerSideEncryptionConfigurationNotFoundError"
+    status = 404
+
+
 class NoSuchLifecycleConfiguration(AwsError):
     """The bucket has no lifecycle rules."""
 

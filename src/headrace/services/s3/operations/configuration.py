@@ -5,7 +5,9 @@ from typing import Any
 from headrace.kit.errors import UnsupportedParameter
 from headrace.operation import Context, operation
 from headrace.services.s3 import errors, lifecycle, notifications, shapes, state
+from headrace.services.s3.operations import objects
 
+ENCRYPTION = "encryption"
 _ALL_BLOCKED = {
     "BlockPublicAcls": True, "IgnorePublicAcls": True, "BlockPublicPolicy": True, "RestrictPublicBuckets": True,
 }  # fmt: skip
@@ -128,4 +130,45 @@ def put_bucket_notification_configuration(
     if not skip_destination_validation:
         notifications.try_targets(ctx, found, checked)
     found.configurations[notifications.KIND] = checked
+    state.BUCKETS.put(ctx.tx, found, bucket)
+
+
+@operation
+def delete_public_access_block(ctx: Context, *, bucket: str, expected_bucket_owner: str | None = None) -> None:
+    """Taken without effect: nothing here is ever public, whatever a bucket would allow."""
+    state.bucket(ctx, bucket, expected_bucket_owner)
+
+
+@operation(read_only=True)
+def get_bucket_encryption(ctx: Context, *, bucket: str, expected_bucket_owner: str | None = None) -> dict[str, Any]:
+    """The encryption that was asked for."""
+    found = state.bucket(ctx, bucket, expected_bucket_owner).configurations.get(ENCRYPTION)
+    if found is None:
+        raise errors.ServerSideEncryptionConfigurationNotFoundError(
+            "The server side encryption configuration was not found", BucketName=bucket
+        )
+    return {"ServerSideEncryptionConfiguration": found}
+
+
+@operation(accepts=("content_md5", "checksum_algorithm"))
+def put_bucket_encryption(
+    ctx: Context, *, bucket: str, server_side_encryption_configuration: dict[str, Any],
+    expected_bucket_owner: str | None = None,
+) -> None:  # fmt: skip
+    """Keep that AES256 was asked for. Differs from AWS: encryption at rest is left to the disk; keys of KMS are refused."""
+    found = state.bucket(ctx, bucket, expected_bucket_owner)
+    rules = server_side_encryption_configuration.get("Rules") or []
+    if not rules:
+        raise errors.malformed_xml()
+    for rule in rules:
+        objects.check_encryption((rule.get("ApplyServerSideEncryptionByDefault") or {}).get("SSEAlgorithm"))
+    found.configurations[ENCRYPTION] = server_side_encryption_configuration
+    state.BUCKETS.put(ctx.tx, found, bucket)
+
+
+@operation
+def delete_bucket_encryption(ctx: Context, *, bucket: str, expected_bucket_owner: str | None = None) -> None:
+    """Forget what encryption was asked for."""
+    found = state.bucket(ctx, bucket, expected_bucket_owner)
+    found.configurations.pop(ENCRYPTION, None)
     state.BUCKETS.put(ctx.tx, found, bucket)
