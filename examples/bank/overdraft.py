@@ -11,15 +11,25 @@ firehose = boto3.client("firehose")
 
 
 def handler(event, context):
-    transactions = [record["dynamodb"]["NewImage"] for record in event["Records"]]
-    accounts = read_accounts({transaction["account_id"]["S"] for transaction in transactions})
-    for transaction in transactions:
-        print(f"transaction {transaction['transaction_id']['S']} leaves {transaction['balance']['N']}")
-        account = accounts[transaction["account_id"]["S"]]
-        overdrawn_by = -Decimal(transaction["balance"]["N"]) - Decimal(account["credit_limit"]["N"])
-        if overdrawn_by > 0:
-            warn(account, transaction, overdrawn_by)
-            report(account, transaction, overdrawn_by)
+    changes = [record["dynamodb"] for record in event["Records"]]
+    accounts = read_accounts({change["NewImage"]["account_id"]["S"] for change in changes})
+    for change in changes:
+        try:
+            check(change["NewImage"], accounts)
+        except Exception as error:
+            # Those before this one are done: only it and those behind it come again.
+            print(f"failed: {error!r}")
+            return {"batchItemFailures": [{"itemIdentifier": change["SequenceNumber"]}]}
+    return {"batchItemFailures": []}
+
+
+def check(transaction, accounts):
+    print(f"transaction {transaction['transaction_id']['S']} leaves {transaction['balance']['N']}")
+    account = accounts[transaction["account_id"]["S"]]
+    overdrawn_by = -Decimal(transaction["balance"]["N"]) - Decimal(account["credit_limit"]["N"])
+    if overdrawn_by > 0:
+        warn(account, transaction, overdrawn_by)
+        report(account, transaction, overdrawn_by)
 
 
 def read_accounts(ids):

@@ -1,36 +1,21 @@
 """DynamoDB against a plain dict: whatever is done, table, indexes, counts and stream agree with it."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from tests.services.dynamodb.memory import ACCOUNT, context, plain
 
-from headrace.kit.clock import Clock
 from headrace.kit.errors import AwsError
-from headrace.kit.ids import Ids
-from headrace.kit.settings import Settings
 from headrace.operation import Context
-from headrace.ports import Ports, Principal
 from headrace.services.dynamodb import errors, state
 from headrace.services.dynamodb.engine.values import Item
 from headrace.services.dynamodb.operations.dynamodb import batches, items, queries, tables, transactions
 from headrace.services.dynamodb.service import StreamSource
-from headrace.store.blobs_local import LocalBlobs
 from headrace.store.memory import MemoryStore
-
-ACCOUNT = "000000000001"
-
-
-def context(store: MemoryStore) -> Context:
-    principal = Principal(f"arn:aws:iam::{ACCOUNT}:root", ACCOUNT, ACCOUNT)
-    return Context(
-        account=ACCOUNT, region="us-east-1", service="dynamodb", request_id="r", principal=principal, store=store,
-        blobs=LocalBlobs(Path("unused")), clock=Clock(), ids=Ids(1), settings=Settings(), ports=Ports(),
-    )  # fmt: skip
 
 
 def create(ctx: Context) -> str:
@@ -61,13 +46,6 @@ def create(ctx: Context) -> str:
         )
     )
     return str(made["TableDescription"]["LatestStreamArn"])
-
-
-def plain(answer: Any) -> Any:
-    """An answer without the raw JSON in it."""
-    import msgspec
-
-    return msgspec.json.decode(msgspec.json.encode(answer))
 
 
 def scanned(ctx: Context, **arguments: Any) -> Any:

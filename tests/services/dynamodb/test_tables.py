@@ -73,6 +73,11 @@ def test_create_table__describes_what_was_asked(client: Client, account: str) ->
 
 
 REFUSED = [
+    (
+        simple("with space"),
+        "1 validation error detected: Value 'with space' at 'tableName' failed to satisfy constraint: "
+        "Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+",
+    ),
     (simple("ab"), "TableName must be at least 3 characters long and at most 255 characters long"),
     (
         simple(AttributeDefinitions=[]),

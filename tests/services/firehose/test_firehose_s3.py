@@ -92,6 +92,34 @@ def test_kinesis_source__each_record_once(client: Callable[..., Any], s3: Any, f
     assert delivered() == list(range(501))
 
 
+def test_watching__metrics_count_and_failures_are_logged(
+    server: HeadraceServer, client: Callable[..., Any], s3: Any, firehose: Any, bucket: str
+) -> None:
+    options = {"Enabled": True, "LogGroupName": "/aws/kinesisfirehose/d", "LogStreamName": "S3Delivery"}
+    missing = to(f"missing-{bucket}", CloudWatchLoggingOptions=options)
+    firehose.create_delivery_stream(DeliveryStreamName="d", S3DestinationConfiguration=missing)
+    firehose.put_record_batch(DeliveryStreamName="d", Records=[{"Data": b"a"}, {"Data": b"b"}])
+
+    def logged() -> Any:
+        found = client("logs").get_log_events(logGroupName="/aws/kinesisfirehose/d", logStreamName="S3Delivery")
+        return found["events"]
+
+    line = json.loads(eventually(logged)[0]["message"])
+    assert (line["errorCode"], line["destination"]) == ("S3.NoSuchBucket", f"arn:aws:s3:::missing-{bucket}")
+    s3.create_bucket(Bucket=f"missing-{bucket}")
+
+    def delivered() -> bool:
+        server.advance(2)
+        return bodies(s3, f"missing-{bucket}") == [b"ab"]
+
+    eventually(delivered)
+
+    def measured() -> Any:
+        return client("cloudwatch").list_metrics(Namespace="AWS/Firehose", MetricName="DeliveryToS3.Records")["Metrics"]
+
+    assert eventually(measured)[0]["Dimensions"] == [{"Name": "DeliveryStreamName", "Value": "d"}]
+
+
 FUNCTION = """
 import base64
 

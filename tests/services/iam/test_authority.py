@@ -218,3 +218,28 @@ def test_check__requests(ctx, iam):
     with pytest.raises(AccessDeniedException, match="explicit deny"):
         iam.check(ctx, ann, "dynamodbstreams", "GetRecords", {"ShardIterator": "opaque"})
     iam.check(ctx, ann, "sts", "GetCallerIdentity", {})
+
+
+def test_check__what_sam_policies_allow_is_what_the_bank_does(ctx, iam):
+    """The documents that SAM makes of DynamoDBReadPolicy, SESCrudPolicy and FirehoseWritePolicy."""
+    here = f"us-east-1:{ACCOUNT}"
+    table, stream = f"arn:aws:dynamodb:{here}:table/Accounts", f"arn:aws:firehose:{here}:deliverystream/Reports"
+    arn = make_role(ctx, policy(["dynamodb:GetItem", "dynamodb:Query", "dynamodb:BatchGetItem"], [table, f"{table}/index/*"]))
+    identity = f"arn:aws:ses:{here}:identity/bank@example.com"
+    call(ctx, "PutRolePolicy", RoleName="r", PolicyName="ses", PolicyDocument=policy(["ses:SendEmail"], identity))
+    call(ctx, "PutRolePolicy", RoleName="r", PolicyName="fh", PolicyDocument=policy(["firehose:PutRecordBatch"], stream))
+    call(ctx, "AttachRolePolicy", RoleName="r", PolicyArn="arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole")
+    function = iam.assume(ctx, arn, "f", "lambda.amazonaws.com").principal
+    iam.check(ctx, function, "dynamodb", "GetItem", {"TableName": "Accounts"})
+    iam.check(ctx, function, "dynamodb", "BatchGetItem", {"RequestItems": {"Accounts": {}}})
+    iam.check(ctx, function, "sesv2", "SendEmail", {"FromEmailAddress": "bank@example.com", "Content": {}})
+    iam.check(ctx, function, "firehose", "PutRecordBatch", {"DeliveryStreamName": "Reports"})
+    iam.check(ctx, function, "logs", "PutLogEvents", {"logGroupName": "/aws/lambda/f", "logStreamName": "s"})
+    for service, operation, members in (
+        ("dynamodb", "PutItem", {"TableName": "Accounts"}),
+        ("dynamodb", "GetItem", {"TableName": "Transactions"}),
+        ("sesv2", "SendEmail", {"FromEmailAddress": "eve@example.net", "Content": {}}),
+        ("s3", "ListBuckets", {}),
+    ):
+        with pytest.raises(AccessDeniedException):
+            iam.check(ctx, function, service, operation, members)

@@ -186,3 +186,23 @@ def as_user(server, key, token=None):
         )
 
     return make
+
+
+def test_simulation__says_what_would_be_decided(iam):
+    arn = iam.create_role(RoleName="r", AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
+    iam.put_role_policy(RoleName="r", PolicyName="p", PolicyDocument=policy("s3:Get*", "arn:aws:s3:::b/*"))
+
+    def decisions(call, **parameters):
+        return [one["EvalDecision"] for one in call(**parameters)["EvaluationResults"]]
+
+    asked = {"ActionNames": ["s3:GetObject", "s3:PutObject"], "ResourceArns": ["arn:aws:s3:::b/k"]}
+    ask = iam.simulate_principal_policy
+    assert decisions(ask, PolicySourceArn=arn, **asked) == ["allowed", "implicitDeny"]
+    extra = [policy("s3:PutObject"), policy("s3:GetObject", effect="Deny")]
+    assert decisions(ask, PolicySourceArn=arn, PolicyInputList=extra, **asked) == ["explicitDeny", "allowed"]
+    assert decisions(iam.simulate_custom_policy, PolicyInputList=extra[:1], **asked) == ["implicitDeny", "allowed"]
+    refused("NoSuchEntity", ask, PolicySourceArn=arn + "2", **asked)
+    resources = ["arn:aws:s3:::b/k", "arn:aws:s3:::other/k"]
+    (one,) = ask(PolicySourceArn=arn, ActionNames=["s3:GetObject"], ResourceArns=resources)["EvaluationResults"]
+    assert one["EvalDecision"] == "implicitDeny"
+    assert [each["EvalResourceDecision"] for each in one["ResourceSpecificResults"]] == ["allowed", "implicitDeny"]

@@ -1,11 +1,19 @@
 """Relaying to a real SMTP server: handed over once, tried again, given up."""
 
 import email
+import smtplib
+import ssl
+from datetime import UTC, datetime, timedelta
 from email import policy
 
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from tests.conftest import HeadraceServer, eventually, free_port
 
 from headrace.services.ses import relay
@@ -159,3 +167,78 @@ def test_read_url(url, expected):
 def test_read_url__refuses():
     with pytest.raises(ValueError, match="HEADRACE_SMTP_RELAY"):
         relay.read_url("http://mail.example.com")
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """A certificate of localhost and the context that serves with it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = tmp_path / "certificate.pem"
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    pem.write_bytes(private + made.public_bytes(Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    return pem, context
+
+
+def authenticate(server, session, envelope, mechanism, data):
+    return AuthResult(success=data.password == b"secret", handled=False)
+
+
+@pytest.mark.parametrize("scheme", ["smtp", "smtps"])
+@pytest.mark.parametrize("trusted", [True, False])
+def test_relay__over_tls_to_whom_it_can_trust(tmp_path, inbox, certificate, scheme, trusted):
+    pem, context = certificate
+    more = {"ssl_context": context} if scheme == "smtps" else {"tls_context": context, "require_starttls": True}
+    tls = {"auth_require_tls": scheme == "smtp", "auth_required": True, "authenticator": authenticate}
+    controller = Controller(inbox, "127.0.0.1", free_port(), server_hostname="localhost", **more, **tls)
+    controller.start()
+    url = f"{scheme}://relay:secret@localhost:{controller.port}"
+    environment = {"HEADRACE_SMTP_RELAY": url, **({"SSL_CERT_FILE": str(pem)} if trusted else {})}
+    server = HeadraceServer(tmp_path / "data", environment=environment).start()
+    try:
+        sent = send(server, "bob@example.org")
+        if trusted:
+            assert eventually(lambda: settled(server, sent))["response"] == "250 kept as 1"
+        else:
+            eventually(lambda: state(server, sent)["attempts"] == 1)
+            assert "CERTIFICATE_VERIFY_FAILED" in state(server, sent)["response"]
+            assert inbox.envelopes == []
+    finally:
+        server.stop()
+        controller.stop()
+
+
+def test_password__is_not_sent_in_the_clear(monkeypatch):
+    class Plain:
+        def __init__(self, *_, **__):
+            self.closed = False
+
+        def ehlo_or_helo_if_needed(self):
+            """As smtplib does."""
+
+        def has_extn(self, name):
+            return False
+
+        def login(self, user, password):
+            raise AssertionError("the password was sent")
+
+        def close(self):
+            self.closed = True
+
+    monkeypatch.setattr(relay.smtplib, "SMTP", Plain)
+    with pytest.raises(smtplib.SMTPNotSupportedError, match="not sent in the clear"):
+        relay.connect(relay.read_url("smtp://user:secret@mail.example.com"))

@@ -1,5 +1,6 @@
 """Decisions about tables: which descriptions AWS accepts, in its own words."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,6 +8,7 @@ from headrace.kit.errors import ValidationException
 from headrace.services.dynamodb import limits
 from headrace.services.dynamodb.state import IndexRow
 
+_NAME = re.compile(r"[a-zA-Z0-9_.-]+").fullmatch
 _INVALID = "One or more parameter values were invalid: "
 
 
@@ -16,9 +18,14 @@ def refuse(sentence: str) -> ValidationException:
 
 
 def check_table_name(name: str, member: str = "TableName") -> None:
-    """Three to 255 characters."""
+    """Three to 255 letters, digits, dots, dashes and underscores."""
     if not 3 <= len(name) <= 255:
         raise ValidationException(f"{member} must be at least 3 characters long and at most 255 characters long")
+    if not _NAME(name):
+        raise ValidationException(
+            f"1 validation error detected: Value '{name}' at '{member[0].lower()}{member[1:]}' failed to satisfy constraint: "
+            "Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+"
+        )
 
 
 def definitions(given: Sequence[Mapping[str, str]] | None) -> dict[str, str]:

@@ -12,6 +12,7 @@
     ("dynamodb", "fill", table id, index number)          → Fill: an index, or the expiry, that old items are still put into
     ("dynamodb", "doomed", number)                        → Doomed: what a worker has to remove
     ("dynamodb", "token", account, region, token)         → Token: a transaction that was carried out
+    TOKEN_TIMERS                                          when each token is forgotten (layers.timer)
 
 A place is made in `engine.keys`. The rest of what an index query gives is read from the item itself, so a change of attributes
 that are no index keys writes no index entry. An expiry that no longer fits its item is harmless: the item is looked at before
@@ -124,6 +125,7 @@ TABLES = Records(("dynamodb", "table"), TableRow)
 STREAMS = Records(("dynamodb", "stream"), StreamRow)
 FILLS = Records(("dynamodb", "fill"), Fill)
 DOOMED = Records(("dynamodb", "doomed"), Doomed)
+TOKEN_TIMERS = ("dynamodb", "token")
 TOKENS = Records(("dynamodb", "token"), Token)
 _decode_table = msgspec.msgpack.Decoder(TableRow).decode
 

@@ -5,7 +5,7 @@ No leases are needed: each step looks at what is there and does it in one transa
 
 import msgspec
 
-from headrace.layers import log
+from headrace.layers import log, timer
 from headrace.operation import Context
 from headrace.services.dynamodb import changes, fills, items, limits, state
 from headrace.services.dynamodb.engine import keys
@@ -129,20 +129,21 @@ def _remove_stream(ctx: Context, key: tuple[Item, ...], row: state.StreamRow) ->
 
 
 def _forget_tokens(ctx: Context) -> None:
-    """Forget clients' tokens that are over."""
+    """Forget clients' tokens that are over: SDKs make one for every transaction."""
     now = ctx.clock.now()
 
-    def over(inner: Context) -> list[tuple[Item, ...]]:
-        return [key for key, token in state.TOKENS.scan(inner.tx) if token.until <= now]
+    def forget(inner: Context) -> bool:
+        over = timer.due(inner.tx, state.TOKEN_TIMERS, now, limits.TOKENS_PER_STEP)
+        for until, name, _ in over:
+            timer.cancel(inner.tx, state.TOKEN_TIMERS, until, name)
+            token = state.TOKENS.get(inner.tx, *name)
+            if token is not None and token.until <= now:
+                state.TOKENS.delete(inner.tx, *name)
+        return len(over) == limits.TOKENS_PER_STEP
 
-    keys_over = ctx.snapshot(over)
-
-    def forget(inner: Context) -> None:
-        for key in keys_over:
-            state.TOKENS.delete(inner.tx, *key)
-
-    if keys_over:
-        ctx.transact(forget)
+    if ctx.snapshot(lambda inner: timer.due(inner.tx, state.TOKEN_TIMERS, now, 1)):
+        while ctx.transact(forget):
+            pass
 
 
 WORKERS = (

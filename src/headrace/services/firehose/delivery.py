@@ -180,18 +180,21 @@ class Deliverer:
         """Remember the failure and try again later; or give the load up when its time is over."""
         now = ctx.clock.now()
         stored = ctx.snapshot(lambda inner: state.DELIVERIES.get(inner.tx, self._id)) or fixed.delivery
-        since = stored.failing_since if stored.failing_since is not None and error.is_load else now
         wait: float = min(limits.RETRY_FIRST_SECONDS * 2**stored.attempts, limits.RETRY_MAX_SECONDS)
+        since = None
         if error.is_load:
-            wait = min(wait, max(0.0, since + carry.retry_seconds(stored) - now) or wait)
+            since = now if stored.failing_since is None else stored.failing_since
         carry.report_failure(ctx, fixed.stream, stored, error)
         try:
-            if error.is_load and now >= since + carry.retry_seconds(stored) and self._give_up(ctx, fixed, stored):
-                return 0.0
+            if since is not None:
+                left = since + carry.retry_seconds(stored) - now
+                if left <= 0 and self._give_up(ctx, fixed, stored):
+                    return 0.0
+                wait = min(wait, left) if left > 0 else wait
             later = msgspec.structs.replace(
                 stored,
                 attempts=min(stored.attempts + 1, 20),
-                failing_since=since if error.is_load else None,
+                failing_since=since,
                 not_before=now + wait,
             )
             self._update(ctx, fixed, later)

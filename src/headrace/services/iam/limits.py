@@ -23,6 +23,7 @@ SESSION_POLICIES_MAX = 10
 # Ours: sessions take room in the store until they expire.
 SESSIONS_PER_ACCOUNT_MAX = 100_000
 SWEEP_BATCH = 500
+SIMULATED_DECISIONS_MAX = 5000
 
 # Ours: how long a process believes what it read, should another process have changed it.
 CACHE_SECONDS = 2.0

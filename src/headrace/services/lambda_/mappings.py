@@ -3,9 +3,6 @@
 Here a batch is filtered, put into an event, handed to the function, and its answer is judged.
 """
 
-import base64
-import functools
-import json
 import logging
 import time
 from collections.abc import Iterator, Sequence
@@ -18,8 +15,7 @@ from headrace.kit import arn as arns
 from headrace.layers.once import trace_id
 from headrace.operation import Context
 from headrace.ports import SourceRecord
-from headrace.services.lambda_ import destinations, invocations, limits, naming, reports, rules, state
-from headrace.services.lambda_.engine.patterns import compile_pattern
+from headrace.services.lambda_ import destinations, filters, invocations, limits, naming, reports, rules, state
 from headrace.services.lambda_.errors import ServiceException, TooManyRequestsException
 from headrace.services.lambda_.invocations import RUNTIME
 from headrace.services.lambda_.naming import FunctionName
@@ -32,7 +28,6 @@ OK, PROBLEM = "OK", "PROBLEM: Function call failed"
 
 log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
-_compiled = functools.lru_cache(1000)(compile_pattern)
 
 
 def subscriptions(ctx: Context) -> Iterator[Subscription]:
@@ -90,7 +85,7 @@ class Deliveries:
         if outcome.error is not None and outcome.failed_from is None and part[0] is not wanted[0]:
             # The parts before this one are done.
             outcome = Outcome(outcome.error, part[0].sequence_number)
-        _note(ctx, mapping, OK if outcome.error is None else PROBLEM)
+        note(ctx, mapping, OK if outcome.error is None else PROBLEM)
         return outcome
 
     def give_up(
@@ -120,24 +115,7 @@ def function_of(mapping: Mapping) -> FunctionName:
 
 
 def _passes(mapping: Mapping, record: SourceRecord) -> bool:
-    if not mapping.patterns:
-        return True
-    event = filterable(record, source_service(mapping.source_arn))
-    return any(_compiled(pattern)(event) for pattern in mapping.patterns)
-
-
-def filterable(record: SourceRecord, service: str) -> Any:
-    """A record as patterns see it: the data of a Kinesis record is itself, not its base64 text."""
-    if service != "kinesis":
-        return record.event
-    inner = dict(record.event.get("kinesis") or {})
-    data = inner.get("data", "")
-    raw = base64.b64decode(data) if data else record.data
-    try:
-        inner["data"] = json.loads(raw)
-    except ValueError:
-        inner["data"] = raw.decode("utf-8", "replace")
-    return inner
+    return not mapping.patterns or filters.passes(mapping.patterns, filters.of_record(record, source_service(mapping.source_arn)))
 
 
 def _events(records: Sequence[SourceRecord]) -> Iterator[tuple[Sequence[SourceRecord], bytes]]:
@@ -174,7 +152,7 @@ def _invoke(
     return Outcome("the function reported batch item failures", number) if failed else Outcome()
 
 
-def _note(ctx: Context, mapping: Mapping, result: str) -> None:
+def note(ctx: Context, mapping: Mapping, result: str) -> None:
     """Keep how the last batch went, if that is news."""
     if mapping.last_result == result:
         return

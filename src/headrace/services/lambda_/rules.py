@@ -89,6 +89,18 @@ def error_of(payload: bytes) -> str:
         return payload[:1000].decode("utf-8", "replace")
 
 
+def failed_messages(payload: bytes, ids: set[str]) -> set[str]:
+    """The messages of a queue that a function named as failed; all of them when its answer makes no sense."""
+    failed, _ = failed_items(payload, list(ids))
+    if not failed:
+        return set()
+    try:
+        named = {failure["itemIdentifier"] for failure in json.loads(payload)["batchItemFailures"]}
+    except (ValueError, KeyError, TypeError):
+        return ids
+    return named if named <= ids else ids
+
+
 def failed_items(payload: bytes, sequence_numbers: list[str]) -> tuple[bool, str | None]:
     """What a function that reports batch item failures said: (failed, the earliest failed number or None for the whole batch).
 

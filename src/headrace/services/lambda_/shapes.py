@@ -114,23 +114,28 @@ def layer(place: naming.Place, kept: Layer) -> dict[str, Any]:
 
 def mapping(ctx: Context, kept: Mapping, state: str | None = None) -> dict[str, Any]:
     """An EventSourceMappingConfiguration."""
+    of_stream: dict[str, Any] = {}
+    if kept.starting_position:
+        of_stream = {
+            "StartingPosition": kept.starting_position,
+            "ParallelizationFactor": kept.parallel,
+            "MaximumRecordAgeInSeconds": kept.age_seconds_max,
+            "MaximumRetryAttempts": kept.attempts_retried_max,
+            "BisectBatchOnFunctionError": kept.bisect,
+            "TumblingWindowInSeconds": 0,
+            "DestinationConfig": {"OnFailure": {"Destination": kept.on_failure} if kept.on_failure else {}},
+            "LastProcessingResult": kept.last_result,
+        }
     result: dict[str, Any] = {
         "UUID": kept.id,
         "EventSourceMappingArn": naming.mapping_arn(ctx, kept.id),
         "EventSourceArn": kept.source_arn,
         "FunctionArn": naming.function_arn(kept.account, kept.region, kept.function, kept.qualifier),
-        "StartingPosition": kept.starting_position,
+        **of_stream,
         "BatchSize": kept.batch_size,
         "MaximumBatchingWindowInSeconds": kept.window_seconds,
-        "ParallelizationFactor": kept.parallel,
-        "MaximumRecordAgeInSeconds": kept.age_seconds_max,
-        "MaximumRetryAttempts": kept.attempts_retried_max,
-        "BisectBatchOnFunctionError": kept.bisect,
-        "TumblingWindowInSeconds": 0,
         "FunctionResponseTypes": ["ReportBatchItemFailures"] if kept.report_failures else [],
-        "DestinationConfig": {"OnFailure": {"Destination": kept.on_failure} if kept.on_failure else {}},
         "LastModified": kept.modified_at,
-        "LastProcessingResult": kept.last_result,
         "State": state or ("Enabled" if kept.enabled else "Disabled"),
         "StateTransitionReason": "User action",
     }

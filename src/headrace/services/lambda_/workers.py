@@ -8,6 +8,7 @@ from headrace.layers import queue
 from headrace.operation import Context
 from headrace.services.lambda_ import mappings, packages, state
 from headrace.services.lambda_.events import WORKER, Dispatcher
+from headrace.services.lambda_.queues import Pollers
 from headrace.services.lambda_.state import EVENTS, MAPPINGS_TOPIC
 from headrace.workers import Runner, Worker
 
@@ -15,6 +16,7 @@ SWEEP_SECONDS = 600.0
 UNUSED_SECONDS = 3600.0
 
 EVENTS_DISPATCHER = Dispatcher()
+QUEUE_POLLERS = Pollers()
 _unused_since: dict[str, float] = {}
 
 
@@ -23,11 +25,13 @@ def start(runner: Runner) -> None:
     runner.add(
         Consumer("lambda-mappings", mappings.subscriptions, mappings.Deliveries(), topics=(MAPPINGS_TOPIC,)).worker(runner)
     )
+    QUEUE_POLLERS.start()
     EVENTS_DISPATCHER.wake = lambda: runner.wake([WORKER])
 
 
 def stop() -> None:
     """Called after the last one."""
+    QUEUE_POLLERS.stop()
     EVENTS_DISPATCHER.stop()
 
 
@@ -50,5 +54,6 @@ def sweep(ctx: Context) -> float:
 
 WORKERS = (
     Worker(WORKER, EVENTS_DISPATCHER.step, (queue.topic(EVENTS),)),
+    Worker("lambda-queues", QUEUE_POLLERS.step, (MAPPINGS_TOPIC,)),
     Worker("lambda-sweep", sweep),
 )

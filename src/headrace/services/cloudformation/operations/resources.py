@@ -24,7 +24,7 @@ def describe_stack_resource(ctx: Context, *, stack_name: str, logical_resource_i
     return {"StackResourceDetail": {**detail, "StackId": row.stack_id, "StackName": row.name, "Metadata": "{}"}}
 
 
-@operation(read_only=True)
+@operation(transaction=False)
 def describe_stack_resources(
     ctx: Context,
     *,
@@ -35,18 +35,19 @@ def describe_stack_resources(
     """Describe the resources of a stack, which may be found by the physical id of one of them."""
     if stack_name is None and physical_resource_id is None:
         raise ValidationError("1 validation error detected: either StackName or PhysicalResourceId must be given")
-    if stack_name is not None:
-        row = state.stack(ctx, stack_name)
-        items = _rows(ctx, row)
-        if physical_resource_id is not None:
-            items = [item for item in items if item.physical_id == physical_resource_id]
-    else:
-        row, items = _having(ctx, str(physical_resource_id))
+    row, items = ctx.snapshot(lambda inner: _found(inner, stack_name, physical_resource_id))
     shown = [item for item in items if logical_resource_id in (None, item.name)]
     if logical_resource_id is not None and not shown:
         raise ValidationError(f"Resource {logical_resource_id} does not exist for stack {row.name}")
     whole = {"StackId": row.stack_id, "StackName": row.name}
     return {"StackResources": [{**whole, **show.resource(row, item, "Timestamp")} for item in shown[: limits.PAGE_RESOURCES]]}
+
+
+def _found(ctx: Context, stack_name: str | None, physical_id: str | None) -> tuple[state.Stack, list[state.Resource]]:
+    if stack_name is None:
+        return _having(ctx, str(physical_id))
+    row = state.stack(ctx, stack_name)
+    return row, [item for item in _rows(ctx, row) if physical_id in (None, item.physical_id)]
 
 
 def _having(ctx: Context, physical_id: str) -> tuple[state.Stack, list[state.Resource]]:

@@ -66,6 +66,8 @@ class Binding:
 
     def parts(self, path: Path) -> tuple[Part, ...]:
         """A path with its placeholders replaced."""
+        if not self.names:
+            return path.parts
         found = self._paths.get(path)
         if found is None:
             names = self.names
@@ -75,7 +77,7 @@ class Binding:
 
     def find(self, path: Path, item: Item) -> Value | None:
         """The value at a path of an item, or None."""
-        return find(self._paths.get(path) or self.parts(path), item)
+        return find(self.parts(path), item)
 
     def _bind(self, kind: str, text: str, check: Any) -> Any:
         parsed = parse(kind, text)

@@ -6,9 +6,10 @@ import msgspec
 
 from headrace import consumer
 from headrace.kit.arn import parse as parse_arn
+from headrace.kit.errors import AwsError
 from headrace.layers import tags as tag_layer
 from headrace.operation import Context, operation
-from headrace.services.lambda_ import destinations, limits, mappings, naming, shapes, state
+from headrace.services.lambda_ import destinations, limits, mappings, naming, queues, shapes, state
 from headrace.services.lambda_.engine.patterns import InvalidPattern, compile_pattern
 from headrace.services.lambda_.errors import InvalidParameterValueException, ResourceConflictException
 from headrace.services.lambda_.state import Mapping
@@ -24,24 +25,28 @@ def create_event_source_mapping(
     bisect_batch_on_function_error: bool | None = None, maximum_retry_attempts: int | None = None,
     tags: dict[str, str] | None = None, function_response_types: list[str] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Feed a function from a DynamoDB or Kinesis stream.
+    """Feed a function from a DynamoDB stream, a Kinesis stream or an SQS queue.
 
-    Differs from AWS: no queues or Kafka yet, and no tumbling windows.
+    Differs from AWS: no Kafka, MQ or DocumentDB, and no tumbling windows.
     """
     name = naming.parse(ctx, function_name)
     state.resolve(ctx.tx, name)
     if event_source_arn is None:
-        raise InvalidParameterValueException("EventSourceArn is required: Headrace reads DynamoDB and Kinesis streams.")
+        raise InvalidParameterValueException("EventSourceArn is required: Headrace reads DynamoDB, Kinesis and SQS.")
     _check_source(ctx, event_source_arn)
-    if starting_position is None:
-        raise InvalidParameterValueException(
-            "1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member must not be null."
-        )
-    if starting_position == "AT_TIMESTAMP":
-        if mappings.source_service(event_source_arn) != "kinesis":
-            raise InvalidParameterValueException("Unsupported starting position for the event source type: AT_TIMESTAMP")
-        if starting_position_timestamp is None:
-            raise InvalidParameterValueException("StartingPositionTimestamp is required for AT_TIMESTAMP.")
+    is_queue = mappings.source_service(event_source_arn) == "sqs"
+    if is_queue:
+        if starting_position or parallelization_factor or bisect_batch_on_function_error or maximum_retry_attempts is not None:
+            raise InvalidParameterValueException(
+                "Unsupported parameter for the event source type: SQS takes no place in a stream."
+            )
+        batch_size = batch_size or limits.QUEUE_BATCH_DEFAULT
+        if batch_size > limits.QUEUE_BATCH_DEFAULT and not maximum_batching_window_in_seconds:
+            raise InvalidParameterValueException(
+                "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10"
+            )
+    else:
+        _check_start(event_source_arn, starting_position, starting_position_timestamp)
     _refuse_second(ctx, name, event_source_arn)
     settings = _settings(
         ctx, name, enabled=enabled, batch_size=batch_size, filter_criteria=filter_criteria,
@@ -55,7 +60,7 @@ def create_event_source_mapping(
         account=ctx.account,
         region=ctx.region,
         source_arn=event_source_arn,
-        starting_position=starting_position,
+        starting_position=starting_position or "",
         starting_at=starting_position_timestamp,
         modified_at=ctx.clock.now(),
         **settings,
@@ -136,6 +141,15 @@ def list_event_source_mappings(
 
 def _check_source(ctx: Context, arn: str) -> None:
     service = mappings.source_service(arn)
+    if service == "sqs" and "sqs" in ctx.ports.sinks:
+        try:
+            queues.url(ctx, arn)
+        except AwsError:
+            raise InvalidParameterValueException(
+                "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. "
+                "SQS Error Message: The specified queue does not exist."
+            ) from None
+        return
     source = ctx.ports.sources.get(service)
     if source is None:
         known = ", ".join(sorted(ctx.ports.sources)) or "none"
@@ -147,6 +161,18 @@ def _check_source(ctx: Context, arn: str) -> None:
         source.shards(ctx, arn)
     except LookupError:
         raise InvalidParameterValueException(f"Stream not found: {arn}") from None
+
+
+def _check_start(arn: str, position: str | None, timestamp: float | None) -> None:
+    if position is None:
+        raise InvalidParameterValueException(
+            "1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member must not be null."
+        )
+    if position == "AT_TIMESTAMP":
+        if mappings.source_service(arn) != "kinesis":
+            raise InvalidParameterValueException("Unsupported starting position for the event source type: AT_TIMESTAMP")
+        if timestamp is None:
+            raise InvalidParameterValueException("StartingPositionTimestamp is required for AT_TIMESTAMP.")
 
 
 def _refuse_second(ctx: Context, name: naming.FunctionName, source_arn: str) -> None:

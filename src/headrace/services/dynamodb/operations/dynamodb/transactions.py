@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from headrace.kit.errors import ValidationException
+from headrace.layers import timer
 from headrace.operation import Context, Longer, on_event_loop, operation
 from headrace.services.dynamodb import capacity, errors, guards, items, limits, mutations, state
 from headrace.services.dynamodb.engine import projections
@@ -81,7 +82,9 @@ def _is_repeated(ctx: Context, token: str, given: list[dict[str, Any]]) -> bool:
         if kept.digest != digest:
             raise errors.IdempotentParameterMismatchException("Request parameters do not match the existing token")
         return True
-    state.TOKENS.put(ctx.tx, Token(digest, now + limits.CLIENT_TOKEN_SECONDS), ctx.account, ctx.region, token)
+    until = now + limits.CLIENT_TOKEN_SECONDS
+    state.TOKENS.put(ctx.tx, Token(digest, until), ctx.account, ctx.region, token)
+    timer.start(ctx.tx, state.TOKEN_TIMERS, until, (ctx.account, ctx.region, token))
     return False
 
 
