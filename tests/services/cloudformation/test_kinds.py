@@ -221,7 +221,7 @@ Outputs: {{Name: {{Value: !GetAtt Inner.Outputs.Name}}}}
     name = cloudformation.describe_stacks(StackName="outer")["Stacks"][0]["Outputs"][0]["OutputValue"]
     kinesis = client("kinesis")
     assert kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]["RetentionPeriodHours"] == 48
-    cloudformation.update_stack(StackName="outer", TemplateBody=outer.replace("48", "72"))
+    cloudformation.update_stack(StackName="outer", TemplateBody=outer.replace("Hours: 48", "Hours: 72"))
     assert settled(cloudformation, stack_id) == "UPDATE_COMPLETE", problems(cloudformation, stack_id)
     assert kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]["RetentionPeriodHours"] == 72
     cloudformation.delete_stack(StackName="outer")

@@ -135,6 +135,7 @@ def prepare(ctx: Context, row: state.Stack, request: Request, rows: Mapping[str,
         tags=tags,
         capabilities=list(request.capabilities or ()),
         notifications=list(request.notifications or (before.notifications if before is not None else ())),
+        hidden=[name for name, parameter in raw.get("Parameters", {}).items() if parameters.no_echo(parameter)],
         description=raw.get("Description"),
         role=request.role or (before.role if before is not None else None),
     )

@@ -15,7 +15,6 @@ from headrace.services.cloudformation.engine import matching
 
 # Types of existing AWS things are taken as the text that they are; lists are split at commas.
 _EXISTING = ("AWS::EC2::", "AWS::Route53::")
-_NO_ECHO = "****"
 _PLAIN = re.compile(r"\^?\[[\w .@/:-]+\](?:[*+]|\{\d{1,3}(?:,\d{0,3})?\})?\$?")
 
 
@@ -65,11 +64,6 @@ def typed(declared: Mapping[str, Any], texts: Mapping[str, str]) -> dict[str, An
         for name, value in texts.items()
         if name in declared
     }
-
-
-def shown(declared: Mapping[str, Any], texts: Mapping[str, str]) -> dict[str, str]:
-    """The texts as they may be shown: with asterisks where the parameter has NoEcho."""
-    return {name: _NO_ECHO if no_echo(declared.get(name, {})) else value for name, value in texts.items()}
 
 
 def no_echo(parameter: Mapping[str, Any]) -> bool:

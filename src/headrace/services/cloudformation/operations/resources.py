@@ -17,7 +17,7 @@ def _rows(ctx: Context, row: state.Stack) -> list[state.Resource]:
 def describe_stack_resource(ctx: Context, *, stack_name: str, logical_resource_id: str) -> Structure:
     """Describe one resource of a stack."""
     row = state.stack(ctx, stack_name)
-    item = state.resources(ctx, row.stack_id).get(logical_resource_id)
+    item = state.RESOURCES.get(ctx.tx, ctx.account, ctx.region, row.stack_id, logical_resource_id)
     if item is None:
         raise ValidationError(f"Resource {logical_resource_id} does not exist for stack {row.name}")
     detail = show.resource(row, item, "LastUpdatedTimestamp")
@@ -59,11 +59,11 @@ def _having(ctx: Context, physical_id: str) -> tuple[state.Stack, list[state.Res
     raise ValidationError(f"Stack for {physical_id} does not exist")
 
 
-@operation(read_only=True)
+@operation(transaction=False)
 def list_stack_resources(ctx: Context, *, stack_name: str, next_token: str | None = None) -> Structure:
     """List the resources of a stack."""
-    row = state.stack(ctx, stack_name)
-    shown, more = paging.page(_rows(ctx, row), next_token, limits.PAGE_RESOURCES)
+    row, items = ctx.snapshot(lambda inner: _found(inner, stack_name, None))
+    shown, more = paging.page(items, next_token, limits.PAGE_RESOURCES)
     return {"StackResourceSummaries": [show.resource(row, item, "LastUpdatedTimestamp") for item in shown], **more}
 
 
@@ -82,19 +82,19 @@ def describe_stack_events(ctx: Context, *, stack_name: str, next_token: str | No
     return {"StackEvents": [show.event(row, event) for _, event in found], **more}
 
 
-@operation(read_only=True)
+@operation(transaction=False)
 def list_exports(ctx: Context, *, next_token: str | None = None) -> Structure:
     """List what the account's stacks export in the region."""
-    found = sorted(state.exports(ctx).items())
+    found = sorted(ctx.snapshot(state.exports).items())
     shown, more = paging.page(found, next_token, limits.PAGE_EXPORTS)
     exports = [{"ExportingStackId": export.stack_id, "Name": name, "Value": export.value} for name, export in shown]
     return {"Exports": exports, **more}
 
 
-@operation(read_only=True)
+@operation(transaction=False)
 def list_imports(ctx: Context, *, export_name: str, next_token: str | None = None) -> Structure:
     """List the stacks that use an export."""
-    found = sorted(state.importers(ctx, export_name))
+    found = sorted(ctx.snapshot(lambda inner: state.importers(inner, export_name)))
     if not found:
         raise ValidationError(f"Export '{export_name}' is not imported by any stack.")
     shown, more = paging.page(found, next_token, limits.PAGE_EXPORTS)

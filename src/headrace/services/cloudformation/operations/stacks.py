@@ -204,11 +204,11 @@ def describe_stacks(ctx: Context, *, stack_name: str | None = None, next_token: 
 
     def body(inner: Context) -> Structure:
         if stack_name is not None:
-            return {"Stacks": [show.stack(inner, state.stack(inner, stack_name))]}
+            return {"Stacks": [show.stack(state.stack(inner, stack_name))]}
         found = [row for row in state.stacks(inner) if row.status != "DELETE_COMPLETE"]
         found.sort(key=lambda row: -row.created_at)
         shown, more = paging.page(found, next_token, limits.PAGE_STACKS)
-        return {"Stacks": [show.stack(inner, row) for row in shown], **more}
+        return {"Stacks": [show.stack(row) for row in shown], **more}
 
     return ctx.snapshot(body)
 
