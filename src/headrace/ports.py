@@ -243,10 +243,8 @@ class Authority(Protocol):
     def allows(self, scope: Scope, principal: Principal, action: str, resource: str) -> bool:
         """Whether the principal's policies allow the action on the resource."""
 
-    def check(
-        self, scope: Scope, principal: Principal, service: str, operation: str, parameters: Mapping[str, Any]
-    ) -> None:
-        """AccessDenied unless the principal's policies allow a request, whose actions and resources are found there."""
+    def check(self, scope: Scope, principal: Principal, service: str, operation: str, parameters: Mapping[str, Any]) -> None:
+        """AccessDenied unless the principal's policies allow a request, whose needs are found from its members."""
 
 
 class Api(Protocol):

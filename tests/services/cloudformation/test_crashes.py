@@ -13,9 +13,11 @@ from fakes import make_context
 from headrace.app import load_services
 from headrace.gateway.local import LocalApi
 from headrace.kit.clock import Clock
+from headrace.kit.errors import ValidationError
 from headrace.operation import Context
 from headrace.ports import Ports
 from headrace.services.cloudformation import limits, pending, turns, workers
+from headrace.store import tuples
 from headrace.store.memory import Crash, MemoryStore
 
 FIRST = """
@@ -217,3 +219,18 @@ def test_delete__while_a_creation_was_interrupted() -> None:
         house._work()
         assert house.status() == "DELETE_COMPLETE"
         assert house.there() == {"streams": 0, "queues": 0, "roles": 0, "groups": 0}, moment
+
+
+def test_forget__what_was_deleted_long_ago() -> None:
+    house = begin_create()
+    house.work()
+    house.call("cloudformation", "DeleteStack", StackName="s")
+    house.work()
+    workers.forget(house.context())
+    assert house.status() == "DELETE_COMPLETE"
+    house.clock.advance(limits.DELETED_STACKS_KEPT_SECONDS)
+    workers.forget(house.context())
+    with pytest.raises(ValidationError, match="does not exist"):
+        house.status()
+    mine = tuples.range_of(("cloudformation",))
+    assert list(house.store.range(*mine)) == []

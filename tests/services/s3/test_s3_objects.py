@@ -209,9 +209,10 @@ def test_delete_objects(s3: Any, bucket: str) -> None:
     assert s3.delete_object(Bucket=bucket, Key="a")["ResponseMetadata"]["HTTPStatusCode"] == 204
     s3.delete_object(Bucket=bucket, Key="never")
     answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "b"}, {"Key": "none"}, {"Key": "c", "VersionId": "v"}]})
-    assert answer["Deleted"] == [{"Key": "b"}, {"Key": "none"}]
-    assert [(one["Key"], one["Code"]) for one in answer["Errors"]] == [("c", "NoSuchVersion")]
+    assert answer["Deleted"] == [{"Key": "b"}, {"Key": "none"}, {"Key": "c", "VersionId": "v"}]
     assert [one["Key"] for one in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["c"]
+    quiet = s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "c", "ETag": "other"}], "Quiet": True})
+    assert [(one["Key"], one["Code"]) for one in quiet["Errors"]] == [("c", "PreconditionFailed")]
 
 
 def test_object_tagging(s3: Any, bucket: str) -> None:

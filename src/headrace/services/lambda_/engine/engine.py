@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from headrace.services.lambda_.engine.sandbox import Sandbox
 
 _SIGNALS = {6: "aborted", 9: "killed", 11: "segmentation fault", 15: "terminated"}
 _HOUSEKEEPING_SECONDS = 5.0
+_GRACE_LOOK_SECONDS = 0.01
 
 
 @dataclass(frozen=True)
@@ -112,10 +114,15 @@ class Engine:
             self.pool.give_back(slot)
             raise
 
-    def _in_starter(self, job: Callable[[], Any]) -> None:
+    def _in_starter(self, job: Callable[[], Any]) -> Any:
         done: Future[Any] = Future()
         self._jobs.put((job, done))
-        done.result()
+        while True:
+            try:
+                return done.result(1.0)
+            except FutureTimeout:
+                if not self._starter.is_alive():
+                    raise Stopped from None
 
     def _group(self, slot: int) -> Group | None:
         if self._groups is None:
@@ -175,9 +182,13 @@ class Engine:
         for environment in self.pool.retire(arn, version):
             self._end(environment)
 
-    def stop(self) -> None:
-        """Stop everything. What runs ends as Stopped: its process dies with the thread that started it."""
+    def stop(self, grace_seconds: float = 0.0) -> None:
+        """Stop everything, after a while in which what runs may end. What does not ends as Stopped."""
         self._stopping = True
+        deadline = time.monotonic() + grace_seconds
+        while self.pool.total_busy() and time.monotonic() < deadline:
+            time.sleep(_GRACE_LOOK_SECONDS)
+        # The processes die with the thread that started them.
         self._jobs.put(None)
         self._starter.join(5)
         for environment in self.pool.take_all():
