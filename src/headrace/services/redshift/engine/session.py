@@ -173,7 +173,8 @@ class Session:
             case "show":
                 return self._show(statement)
             case "nothing":
-                return Result(statement.tag)
+                notices = ["every user may read and change everything: nothing was granted"] if statement.tag == "GRANT" else []
+                return Result(statement.tag, notices=notices)
         special = self.cluster.run_special(self, statement)
         if special is None:
             raise unsupported(statement.tag)
@@ -201,11 +202,17 @@ class Session:
         return scan.literal(values[name])
 
     def _guarded(self, work: Callable[[], Any]) -> Any:
+        timeout_ms = int(self.settings.get("statement_timeout", "0") or 0)
+        timer = threading.Timer(timeout_ms / 1000, self.cancel) if timeout_ms else None
         self._running.set()
+        if timer is not None:
+            timer.start()
         try:
             return work()
         finally:
             self._running.clear()
+            if timer is not None:
+                timer.cancel()
 
     def _rows(self, statement: Statement, parameters: list[str]) -> Result:
         text = self.fill(statement.parts, parameters)
@@ -324,6 +331,8 @@ class Session:
         elif name in ("session authorization", "session_authorization", "role"):
             if values and values[0].lower() not in ("default", self.user.lower(), "none"):
                 raise unsupported("SET SESSION AUTHORIZATION")
+        elif name == "statement_timeout" and values and not values[0].isdigit():
+            raise SqlError("22023", "statement_timeout takes a number of milliseconds")
         elif name == "query_group" or values is None or name in _KNOWN_SETTINGS or "." in name:
             self.settings[name] = ", ".join(values or [])
         else:
