@@ -11,8 +11,9 @@ from typing import Any, Protocol
 
 import duckdb
 
-from headrace.services.redshift.engine import scan, statements
+from headrace.services.redshift.engine import history, scan, statements
 from headrace.services.redshift.engine.failures import SqlError, translate, unsupported
+from headrace.services.redshift.engine.history import History
 from headrace.services.redshift.engine.plan import Statement
 
 VERSION = (
@@ -43,6 +44,8 @@ class Result:
 
 class Cluster(Protocol):
     """What a session needs of the process around it."""
+
+    history: History
 
     def run_special(self, session: "Session", statement: Statement) -> Result | None:
         """Statements that reach beyond DuckDB: COPY, UNLOAD, users, databases. None when it is none of these."""
@@ -135,12 +138,17 @@ class Session:
         """Run one statement. SqlError when it fails; the transaction, if one is open, has then failed."""
         if self.failed and statement.kind not in ("commit", "rollback"):
             raise SqlError("25P02", "current transaction is aborted, commands ignored until end of transaction block")
+        entry = self.cluster.history.begin(self.user, self.database, self.pid, statement.text or statement.parts[0])
         try:
             self._settle()
-            return self._dispatch(statement, parameters or [])
+            result = self._dispatch(statement, parameters or [])
         except Exception as error:
             self.fail()
-            raise translate(error) from error
+            told = translate(error)
+            self.cluster.history.end(entry, told.message)
+            raise told from error
+        self.cluster.history.end(entry)
+        return result
 
     def _settle(self) -> None:
         if self._streaming is not None:
@@ -216,6 +224,8 @@ class Session:
 
     def _rows(self, statement: Statement, parameters: list[str]) -> Result:
         text = self.fill(statement.parts, parameters)
+        if history.looks(text):
+            self.cluster.history.publish(self.connection)
         cursor = self._guarded(lambda: self.connection.execute(text))
         if statement.kind == "explain":
             lines = [(line,) for row in cursor.fetchall() for line in str(row[1]).split("\n")]
