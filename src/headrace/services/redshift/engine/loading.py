@@ -118,8 +118,9 @@ def load_once(session: Session, text: str, manifest_id: str, staging: Path, chan
     """Run a COPY and remember the manifest id in the same commit; a known id loads nothing."""
     if found := _loaded(session.connection, manifest_id):
         return found
-    statement = session.read(scan.statements(text)[0])
-    if statement.kind != "copy":
+    pieces = scan.statements(text)
+    statement = session.read(pieces[0]) if len(pieces) == 1 else None
+    if statement is None or statement.kind != "copy":
         raise SqlError("42601", "a COPY statement is expected")
     command = read_copy(statement.text)
     query_id = _next_query(session)

@@ -6,7 +6,7 @@ from typing import Any
 from sqlglot import exp
 
 from headrace.services.redshift.engine import dialect
-from headrace.services.redshift.engine.failures import unsupported
+from headrace.services.redshift.engine.failures import syntax, unsupported
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,12 @@ def check_query(tree: exp.Expression) -> None:
     for kind, name in ((exp.Lock, "FOR UPDATE"), (exp.TableSample, "TABLESAMPLE"), (exp.Command, "this statement")):
         if tree.find(kind):
             raise unsupported(name)
+    for star in tree.find_all(exp.Star):
+        if star.args.get("replace") or star.args.get("replace_") or star.args.get("rename"):
+            raise unsupported("REPLACE or RENAME of columns in *")
+    for count in tree.find_all(exp.Count):
+        if isinstance(count.this, exp.Distinct) and len(count.this.expressions) != 1:
+            raise syntax("COUNT takes one expression")
     for distinct in tree.find_all(exp.Distinct):
         if distinct.args.get("on"):
             raise unsupported("DISTINCT ON")

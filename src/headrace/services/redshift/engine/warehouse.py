@@ -103,9 +103,13 @@ class Warehouse:
             if not re.fullmatch(r"[a-z_][a-z0-9_$-]{0,126}", name) or (not create and not path.exists()):
                 raise SqlError("3D000", f'database "{name}" does not exist')
             opened = Database(path, self.folder / "staging" / name, memory_limit_mb=self.memory_limit_mb, threads=THREADS)
-            opened.set_users(self.users.names(), self.users.master)
             self._databases[name] = opened
+            for known in self._databases.values() if create else [opened]:
+                self._tell(known)
             return opened
+
+    def _tell(self, database: Database) -> None:
+        database.tell(self.users.names(), self.users.master, self.database_names())
 
     def _change_database(self, session: Session, statement: Statement) -> Result:
         match = re.match(r'(?is)^(create|drop)\s+database\s+(if\s+exists\s+)?"?([\w$-]+)"?\s*(.*)$', statement.text)
@@ -125,6 +129,8 @@ class Warehouse:
             if opened := self._databases.pop(name, None):
                 opened.close()
             (self.folder / f"{name}.duckdb").unlink()
+            for known in self._databases.values():
+                self._tell(known)
         return Result("DROP DATABASE")
 
     # ---- what a session needs ---------------------------------------------------------------------------------------
@@ -153,7 +159,7 @@ class Warehouse:
             case "user":
                 result = self.users.run(statement.text)
                 for database in list(self._databases.values()):
-                    database.set_users(self.users.names(), self.users.master)
+                    self._tell(database)
                 return result
             case "database":
                 return self._change_database(session, statement)
