@@ -99,6 +99,20 @@ def values(connection: psycopg.Connection[Any], query: str) -> list[tuple[Any, .
     return connection.execute(query.encode()).fetchall()
 
 
+def test_history(described: Engine) -> None:
+    with described.connect() as connection:
+        connection.execute("select 'find me'")
+        with pytest.raises(psycopg.Error):
+            connection.execute("select * from not_there")
+        connection.execute("create user secretive password 'Hidden123'")
+        connection.execute("drop user secretive")
+        rows = values(connection, "select query_text, status, username from sys_query_history order by query_id")
+    assert ("select 'find me'", "success", "admin") in rows
+    assert ("select * from not_there", "failed", "admin") in rows
+    assert "create user secretive password '***'" in [row[0] for row in rows]
+    assert not [row for row in rows if "Hidden123" in row[0]]
+
+
 @pytest.mark.parametrize(
     "table",
     ["pg_class", "pg_attribute", "pg_type", "pg_user", "pg_tables", "pg_views", "svv_table_info", "svv_all_columns",

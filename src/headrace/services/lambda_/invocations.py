@@ -93,8 +93,6 @@ class Runtime:
                 memory_mib=version.memory_mib,
                 timeout_seconds=version.timeout_seconds,
                 temporary_mib=version.temporary_mib,
-                region=ctx.region,
-                runtime=version.runtime,
                 environment=environment(ctx, version),
                 credentials=lambda: role_variables(ctx, version),
             )

@@ -189,3 +189,12 @@ create or replace view headrace.stv_mv_info as select * from headrace.svv_mv_inf
 create or replace view headrace.stv_tbl_perm as select 0 as slice, cast(oid as bigint) as id, name, cast(rows as bigint) as rows, 0 as temp from headrace.relations where kind = 'r';
 create or replace view headrace.sys_load_history as select 100 as user_id, query_id, 'completed' as status, min(noted_at) as start_time, max(noted_at) as end_time, max(lines_scanned) as loaded_rows,
   count(*) as file_count from headrace.load_commit_rows group by query_id;
+create or replace table headrace.history (number bigint, user_name varchar, database_name varchar, pid integer, text varchar, started_at timestamp,
+  ended_at timestamp, status varchar, error varchar);
+create or replace view headrace.sys_query_history as select 100 as user_id, number as query_id, user_name as username, database_name, pid as session_id, status,
+  text as query_text, started_at as start_time, ended_at as end_time, cast(date_diff('microsecond', started_at, coalesce(ended_at, now() at time zone 'UTC')) as bigint) as elapsed_time,
+  error as error_message from headrace.history;
+create or replace view headrace.stl_query as select 100 as userid, number as query, database_name as "database", text as querytxt, started_at as starttime, ended_at as endtime,
+  case when status = 'failed' then 1 else 0 end as aborted, pid from headrace.history;
+create or replace view headrace.stv_recents as select 100 as userid, case when ended_at is null then 'Running' else 'Done' end as status, started_at as starttime,
+  cast(date_diff('microsecond', started_at, coalesce(ended_at, now() at time zone 'UTC')) as bigint) as duration, user_name, database_name as db_name, text as query, pid from headrace.history;

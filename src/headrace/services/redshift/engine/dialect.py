@@ -14,7 +14,7 @@ from sqlglot.errors import ErrorLevel, ParseError, TokenError, UnsupportedError
 from sqlglot.generators.duckdb import DuckDBGenerator
 from sqlglot.parsers.redshift import RedshiftParser
 
-from headrace.services.redshift.engine import catalog_names, column_names, functions
+from headrace.services.redshift.engine import catalog_names, column_names, formats, functions
 from headrace.services.redshift.engine.failures import SqlError, syntax, unsupported
 from headrace.services.redshift.engine.scan import PARAMETER
 
@@ -170,6 +170,8 @@ def _anonymous(node: exp.Anonymous) -> exp.Expression:
         textual = name not in functions.NOT_TEXTUAL
         arguments = [_text(arguments[0]), *arguments[1:]] if textual and arguments else arguments
         return exp.Anonymous(this=functions.RENAMED[name], expressions=arguments)
+    if name in formats.FUNCTIONS:
+        return cast(exp.Expression, formats.FUNCTIONS[name](arguments))
     if name == "JSON_EXTRACT_PATH_TEXT":
         return _json_path(arguments)
     if name == "RATIO_TO_REPORT":

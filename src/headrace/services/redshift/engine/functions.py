@@ -125,7 +125,7 @@ SESSION: dict[str, str] = {
 }
 
 # Names whose meaning is built by a rule of its own (dialect.py).
-OWN = frozenset(("JSON_EXTRACT_PATH_TEXT", "RATIO_TO_REPORT", "CURRENT_SETTING"))
+OWN = frozenset(("TO_CHAR", "TO_DATE", "TO_TIMESTAMP", "JSON_EXTRACT_PATH_TEXT", "RATIO_TO_REPORT", "CURRENT_SETTING"))
 
 # The parser's own nodes which it turns into DuckDB's SQL rightly: each is held by a test against a known value.
 NODES = frozenset(

@@ -17,7 +17,7 @@ class Statement:
     tag: str
     parts: tuple[str, ...] = ()
     more: tuple[str, ...] = ()
-    text: str = ""
+    text: str = ""  # the statement as it was read; for COPY and the like, what is run
     values: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -11,8 +11,9 @@ from typing import Any, Protocol
 
 import duckdb
 
-from headrace.services.redshift.engine import scan, statements
+from headrace.services.redshift.engine import history, scan, statements
 from headrace.services.redshift.engine.failures import SqlError, translate, unsupported
+from headrace.services.redshift.engine.history import History
 from headrace.services.redshift.engine.plan import Statement
 
 VERSION = (
@@ -43,6 +44,8 @@ class Result:
 
 class Cluster(Protocol):
     """What a session needs of the process around it."""
+
+    history: History
 
     def run_special(self, session: "Session", statement: Statement) -> Result | None:
         """Statements that reach beyond DuckDB: COPY, UNLOAD, users, databases. None when it is none of these."""
@@ -135,12 +138,17 @@ class Session:
         """Run one statement. SqlError when it fails; the transaction, if one is open, has then failed."""
         if self.failed and statement.kind not in ("commit", "rollback"):
             raise SqlError("25P02", "current transaction is aborted, commands ignored until end of transaction block")
+        entry = self.cluster.history.begin(self.user, self.database, self.pid, statement.text or statement.parts[0])
         try:
             self._settle()
-            return self._dispatch(statement, parameters or [])
+            result = self._dispatch(statement, parameters or [])
         except Exception as error:
             self.fail()
-            raise translate(error) from error
+            told = translate(error)
+            self.cluster.history.end(entry, told.message)
+            raise told from error
+        self.cluster.history.end(entry)
+        return result
 
     def _settle(self) -> None:
         if self._streaming is not None:
@@ -173,7 +181,8 @@ class Session:
             case "show":
                 return self._show(statement)
             case "nothing":
-                return Result(statement.tag)
+                notices = ["every user may read and change everything: nothing was granted"] if statement.tag == "GRANT" else []
+                return Result(statement.tag, notices=notices)
         special = self.cluster.run_special(self, statement)
         if special is None:
             raise unsupported(statement.tag)
@@ -201,14 +210,22 @@ class Session:
         return scan.literal(values[name])
 
     def _guarded(self, work: Callable[[], Any]) -> Any:
+        timeout_ms = int(self.settings.get("statement_timeout", "0") or 0)
+        timer = threading.Timer(timeout_ms / 1000, self.cancel) if timeout_ms else None
         self._running.set()
+        if timer is not None:
+            timer.start()
         try:
             return work()
         finally:
             self._running.clear()
+            if timer is not None:
+                timer.cancel()
 
     def _rows(self, statement: Statement, parameters: list[str]) -> Result:
         text = self.fill(statement.parts, parameters)
+        if history.looks(text):
+            self.cluster.history.publish(self.connection)
         cursor = self._guarded(lambda: self.connection.execute(text))
         if statement.kind == "explain":
             lines = [(line,) for row in cursor.fetchall() for line in str(row[1]).split("\n")]
@@ -324,6 +341,8 @@ class Session:
         elif name in ("session authorization", "session_authorization", "role"):
             if values and values[0].lower() not in ("default", self.user.lower(), "none"):
                 raise unsupported("SET SESSION AUTHORIZATION")
+        elif name == "statement_timeout" and values and not values[0].isdigit():
+            raise SqlError("22023", "statement_timeout takes a number of milliseconds")
         elif name == "query_group" or values is None or name in _KNOWN_SETTINGS or "." in name:
             self.settings[name] = ", ".join(values or [])
         else:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 
 from sqlglot import exp
@@ -16,6 +17,11 @@ STATEMENT_LIMIT_BYTES = 16 * 1024 * 1024
 @lru_cache(maxsize=2048)
 def read(text: str) -> Statement:
     """Understand one statement (already cut out and marked by `scan.statements`)."""
+    found = _read(text)
+    return found if found.text else replace(found, text=text)
+
+
+def _read(text: str) -> Statement:
     words = scan.first_words(text)
     if not words and not text.startswith("("):
         raise syntax(f'syntax error at or near "{text[:20]}"', 1)

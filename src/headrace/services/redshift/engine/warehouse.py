@@ -20,6 +20,7 @@ from headrace.services.redshift.engine import loading, tls, unloading, users
 from headrace.services.redshift.engine.control import Channel
 from headrace.services.redshift.engine.database import Database
 from headrace.services.redshift.engine.failures import SqlError
+from headrace.services.redshift.engine.history import History
 from headrace.services.redshift.engine.passwords import md5_hash
 from headrace.services.redshift.engine.pg.server import Listener
 from headrace.services.redshift.engine.plan import Statement
@@ -38,6 +39,7 @@ class Warehouse:
         self._idle: list[Session] = []
         self.folder = Path()
         self.users = users.Users(Path())
+        self.history = History()
         self.listener: Listener | None = None
         self.memory_limit_mb = 1024
         self.channel = Channel(
