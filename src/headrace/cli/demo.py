@@ -116,7 +116,8 @@ def _stay(console: Console, server: DemoServer, stack: Stack) -> None:
         f'  the AWS CLI    eval "$({sys.argv[0]} env --data {server.data} --port {server.port})"\n'
         f"                 aws dynamodb scan --table-name {stack.outputs['Transactions']} --max-items 3\n"
         f"                 aws logs tail /aws/lambda/{stack.outputs['Function']}\n"
-        f"  what flows     {sys.argv[0]} status --data {server.data} --port {server.port}"
+        f"  what flows     {sys.argv[0]} status --data {server.data} --port {server.port}",
+        soft_wrap=True,
     )
     try:
         while True:

@@ -133,7 +133,7 @@ def show(console: Console, outcome: Outcome, watcher: Watcher, report: str) -> N
         times.add_row(name, f"{p50:.0f}", f"{p99:.0f}")
     console.print("\n[bold]7[/]", times)
     killed = f", the server was killed {outcome.killed} times, {outcome.retries:,} calls were repeated" if outcome.killed else ""
-    console.print(f"\n   {outcome.per_second:.0f} transactions per second{killed}")
+    console.print(f"\n   {outcome.per_second:.0f} transactions per second{killed}", soft_wrap=True)
     console.print("   [green]All counts reconcile.[/]" if outcome.reconciles else "   [red]The counts do not reconcile.[/]")
 
 
