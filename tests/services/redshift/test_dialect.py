@@ -170,7 +170,7 @@ REFUSED = [
     "create secret s (type s3)", "create macro m() as 1", "select * from range(3)", "select * from unnest([1,2])",
     "select [1,2]", "select {'a': 1}",
     "select headrace.hr_text(1)", "select headrace_functions.udf_x(1)", "select main.abs(1)", "summarize d", "describe d",
-    "from d",
+    "from d", "select * from (describe d)", "select 1::hugeint", "select 'a'::json", "select 1 -> 'a'",
     "select x from d tablesample 1", "select * from d for update", "insert into d select 1 returning 1",
     "select distinct on (i) i from d",
     "select 'a' similar to 'b'", "select to_number('1','9')", "select to_char(now(), 'Q')",
@@ -199,6 +199,14 @@ def test_refused(engine: Engine, statement: str) -> None:
 def test_division_by_zero(shared: psycopg.Connection[Any], statement: str) -> None:
     with pytest.raises(psycopg.errors.DivisionByZero):
         shared.execute(statement)
+
+
+def test_deep_nesting(shared: psycopg.Connection[Any]) -> None:
+    assert shared.execute(f"select {'(' * 200}1{')' * 200}".encode()).fetchone() == (1,)
+    with pytest.raises(psycopg.Error) as caught:
+        shared.execute(f"select {'(' * 50000}1{')' * 50000}".encode())
+    assert caught.value.sqlstate == "54001"
+    assert shared.execute("select 1").fetchone() == (1,)
 
 
 def test_table_options_and_enforcement(connection: psycopg.Connection[Any]) -> None:

@@ -70,7 +70,7 @@ def parse(text: str) -> exp.Expression:
         near = str(first.get("highlight") or "end of input")
         place = text.find(near) + 1 if first.get("highlight") else len(text)
         raise syntax(f'syntax error at or near "{near}"', place) from None
-    except (TokenError, RecursionError) as error:
+    except TokenError as error:
         raise syntax(f"the statement cannot be read: {str(error)[:200]}") from None
     found = [tree for tree in trees if tree is not None]
     if len(found) != 1:
@@ -287,9 +287,18 @@ def data_type(kind: exp.Expr) -> exp.DataType:
         return exp.DataType.build("json", dialect="duckdb")
     if kind.this in exp.DataType.TEXT_TYPES:
         return exp.DataType.build("text")
-    if kind.this in (types.ARRAY, types.STRUCT, types.MAP, types.USERDEFINED, types.GEOMETRY, types.GEOGRAPHY, types.HLLSKETCH):
+    if kind.this not in _TYPES:
         raise unsupported(f"the type {kind.sql().lower()}")
     return kind
+
+
+_TYPES = frozenset(
+    getattr(exp.DataType.Type, name)
+    for name in (
+        "BOOLEAN", "SMALLINT", "INT", "BIGINT", "FLOAT", "DOUBLE", "DECIMAL", "DATE", "TIME", "TIMESTAMP", "TIMESTAMPTZ",
+        "INTERVAL", "VARBINARY",
+    )
+)  # fmt: skip
 
 
 def _division(node: exp.Div | exp.Mod) -> exp.Expression:

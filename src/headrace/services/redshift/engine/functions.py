@@ -169,7 +169,6 @@ NODES = frozenset(
         "GroupConcat",
         "If",
         "ILike",
-        "JSONExtract",
         "Lag",
         "LastDay",
         "LastValue",

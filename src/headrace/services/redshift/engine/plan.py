@@ -38,7 +38,12 @@ def cut(text: str) -> tuple[str, ...]:
 
 def check_query(tree: exp.Expression) -> None:
     """Refuse what Redshift's queries do not have, or what we would get wrong."""
-    for kind, name in ((exp.Lock, "FOR UPDATE"), (exp.TableSample, "TABLESAMPLE"), (exp.Command, "this statement")):
+    for kind, name in (
+        (exp.Lock, "FOR UPDATE"),
+        (exp.TableSample, "TABLESAMPLE"),
+        (exp.Command, "this statement"),
+        (exp.Describe, "DESCRIBE"),
+    ):
         if tree.find(kind):
             raise unsupported(name)
     for star in tree.find_all(exp.Star):

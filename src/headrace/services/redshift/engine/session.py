@@ -204,9 +204,11 @@ class Session:
             return parameters[int(name) - 1]
         if name.startswith("setting:"):
             return scan.literal(self.setting(name[8:]))
+        if name == "user_id":
+            return "100"
         if name in ("pid", "last_copy_count", "last_copy_id", "last_query_id"):
             return f"CAST({getattr(self, name)} AS INTEGER)"
-        values = {"database": self.database, "schema": self.schema, "user": self.user, "user_id": "100", "version": VERSION}
+        values = {"database": self.database, "schema": self.schema, "user": self.user, "version": VERSION}
         return scan.literal(values[name])
 
     def _guarded(self, work: Callable[[], Any]) -> Any:

@@ -17,7 +17,10 @@ STATEMENT_LIMIT_BYTES = 16 * 1024 * 1024
 @lru_cache(maxsize=2048)
 def read(text: str) -> Statement:
     """Understand one statement (already cut out and marked by `scan.statements`)."""
-    found = _read(text)
+    try:
+        found = _read(text)
+    except RecursionError:
+        raise SqlError("54001", "stack depth limit exceeded") from None
     return found if found.text else replace(found, text=text)
 
 

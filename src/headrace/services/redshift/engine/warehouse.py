@@ -27,6 +27,8 @@ from headrace.services.redshift.engine.plan import Statement
 from headrace.services.redshift.engine.session import Result, Session
 
 THREADS = max(2, os.cpu_count() or 2)
+RECURSION_MAX = 8000
+STACK_BYTES = 32 * 1024 * 1024
 log = logging.getLogger("headrace.redshift")
 
 
@@ -220,6 +222,9 @@ def main() -> None:
     """Serve until the line ends."""
     logging.basicConfig(level=os.environ.get("HEADRACE_LOG", "WARNING"))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which then ends us in order
+    # A parser calls itself for every parenthesis: room for some hundreds of them.
+    sys.setrecursionlimit(RECURSION_MAX)
+    threading.stack_size(STACK_BYTES)
     connection = socket.socket(fileno=int(sys.argv[1]))
     Warehouse(connection).channel.start()
     threading.Event().wait()
