@@ -134,7 +134,7 @@ def _namespaces(root: bool, private_network: bool) -> list[str]:
     if root:
         # The start script becomes a user without any right; until then it needs these two.
         return [*command, "--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
-    return [*command, "--unshare-user"]
+    return [*command, "--unshare-user", "--disable-userns"]
 
 
 def _try(bubblewrap: str, python: str, root: bool) -> tuple[str, str]:
