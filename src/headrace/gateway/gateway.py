@@ -30,7 +30,7 @@ from headrace.kit.settings import Settings
 from headrace.operation import Context, Service
 from headrace.ports import Credentials, Principal
 from headrace.store.api import StoreUnavailable
-from headrace.wire import models, sigv4
+from headrace.wire import models, signature_errors, sigv4
 from headrace.wire.body import BodyDecoder, body_decoder, decode_body
 from headrace.wire.identify import Target, Unidentified, identify, needs_body
 from headrace.wire.protocols.table import protocol as protocol_of
@@ -92,11 +92,12 @@ class Gateway:
         request = receive(scope)
         dispatcher = self._dispatcher
         assert dispatcher is not None
-        if request.method == "OPTIONS" and "access-control-request-method" in request.headers:
+        is_page = request.raw_path.startswith(("/_headrace/", "/_aws/"))
+        if not is_page and request.method == "OPTIONS" and "access-control-request-method" in request.headers:
             protocol.response_empty(204, cors.preflight(request.headers))
             return
         try:
-            if request.raw_path.startswith(("/_headrace/", "/_aws/")):
+            if is_page:
                 await self._page(scope, request, protocol, dispatcher)
             else:
                 await _Exchange(self, request, protocol, dispatcher).answer()
@@ -167,7 +168,8 @@ class _Exchange:
             gateway.held.release(self._held_bytes)
         if self._target is not None:
             gateway.counters.count(self._target.operation, response.status)
-        if type(response.body) is bytes and "origin" not in self._request.headers:
+        asked = self._request.headers
+        if type(response.body) is bytes and "origin" not in asked and "sec-fetch-dest" not in asked:
             self._protocol.response_bytes(response.status, response.headers, response.body)
         else:
             await self._send(response)
@@ -176,10 +178,15 @@ class _Exchange:
         """Read the whole body, counting it against what may be held."""
         if length == 0:
             return
-        declared = bodies.BUFFERED_SIZE_MAX_BYTES if length is None else min(length, bodies.BUFFERED_SIZE_MAX_BYTES)
-        self._gateway.held.reserve(declared)
-        self._held_bytes += declared
-        self._request.body = await bodies.read_whole(self._protocol, length, bodies.BUFFERED_SIZE_MAX_BYTES, self._gateway.watch)
+        gateway = self._gateway
+
+        def reserve(size_bytes: int) -> None:
+            gateway.held.reserve(size_bytes)
+            self._held_bytes += size_bytes
+
+        self._request.body = await bodies.read_whole(
+            self._protocol, length, bodies.BUFFERED_SIZE_MAX_BYTES, gateway.watch, reserve
+        )
 
     def _prepare(self, target: Target, arriving: bool, length: int | None) -> None:
         """Authenticate, parse and validate: what runs next is `_bound` on `_ctx` with `_parameters`."""
@@ -216,6 +223,9 @@ class _Exchange:
             if arriving:
                 request.body = None
             verified = sigv4.verify(request, lookup, _MACHINE_CLOCK.now(), target.protocol)
+            if verified.service != target.service.signing_name:
+                # What was signed for one service (a link to an object, say) must not open another.
+                raise signature_errors.wrong_service(target.protocol, target.service.signing_name)
         if found is None:
             found = Credentials("", "", Principal(ANONYMOUS.arn, "", gateway.settings.account_id))
         if target.operation.streaming_input is not None:
@@ -243,7 +253,7 @@ class _Exchange:
 
     async def _send(self, response: Response) -> None:
         """Send an answer to a browser, or one that comes in parts."""
-        headers = [*response.headers, *cors.headers(self._request.headers)]
+        headers = [*response.headers, *cors.headers(self._request.headers), *cors.document(self._request.headers)]
         if isinstance(response.body, bytes):
             self._protocol.response_bytes(response.status, headers, response.body)
             return
