@@ -203,9 +203,13 @@ class App:
 
     def close(self) -> None:
         """Stop what runs, in the reverse order of its start."""
+        services = {service.name: service for service in self.services.values()}.values()
+        for service in services:
+            if service.on_stopping is not None:
+                service.on_stopping()
         self.runner.stop()
         self.gateway.stop()
-        for service in {service.name: service for service in self.services.values()}.values():
+        for service in services:
             if service.on_stop is not None:
                 service.on_stop()
         self.store.close()

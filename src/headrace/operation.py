@@ -231,7 +231,8 @@ class Service:
 
     `offers` names what it gives to `Ports`: a field ("invoker"), or an entry of a field that is a dict ("sources.dynamodb").
     `workers` run by themselves; `pages` are paths below `/_headrace/` (or `/_aws/`) with their handlers; `on_start` is called
-    before the first request, `on_stop` after the last one.
+    before the first request, `on_stopping` when the server begins to stop (end there what workers and requests wait for), and
+    `on_stop` after the last request and step.
     """
 
     models: tuple[str, ...]
@@ -240,6 +241,7 @@ class Service:
     workers: Sequence[Worker] = ()
     pages: Mapping[str, Page] = field(default_factory=dict)
     on_start: Callable[[Context, Runner], None] | None = None
+    on_stopping: Callable[[], None] | None = None
     on_stop: Callable[[], None] | None = None
     _bound: dict[str, dict[str, BoundOperation]] = field(default_factory=dict, repr=False)
 

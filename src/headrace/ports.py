@@ -253,7 +253,7 @@ class Authority(Protocol):
         """Whether the principal's policies allow the action on the resource."""
 
     def check(self, scope: Scope, principal: Principal, service: str, operation: str, parameters: Mapping[str, Any]) -> None:
-        """NotAuthorized unless the principal's policies allow a request; its actions and resources are found from its members."""
+        """NotAuthorized unless the principal's policies allow a request, whose needs are found from its members."""
 
 
 class Api(Protocol):

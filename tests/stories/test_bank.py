@@ -28,7 +28,7 @@ def demo(*arguments: str) -> dict[str, Any]:
 
 @pytest.mark.timeout(300)
 def test_bank__every_overdraft_is_mailed_and_reported() -> None:
-    outcome = demo("--transactions", "400", "--rate", "0", "--seed", "5")
+    outcome = demo("--transactions", "400", "--accounts", "40", "--rate", "0", "--seed", "5")
     found = {hop["name"]: hop["found"] for hop in outcome["hops"]}
     assert outcome["reconciles"], outcome
     assert found["transactions seen by the function"] == 400
@@ -38,6 +38,6 @@ def test_bank__every_overdraft_is_mailed_and_reported() -> None:
 
 @pytest.mark.timeout(300)
 def test_bank__killed_while_it_works() -> None:
-    outcome = demo("--transactions", "400", "--rate", "100", "--kill", "--kills", "4", "--seed", "6")
+    outcome = demo("--transactions", "400", "--accounts", "40", "--rate", "100", "--kill", "--kills", "4", "--seed", "6")
     assert outcome["reconciles"], outcome
     assert outcome["killed"] == 4

@@ -52,22 +52,26 @@ def _python() -> Finding:
 
 def _data(settings: Settings) -> Finding:
     folder = settings.data.absolute()
+    existing = _existing(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
+        with tempfile.TemporaryFile(dir=existing) as file:
             file.write(b"x")
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
         return Finding("error", "data", f"{folder}: {error}", "Name a folder that can be written with --data.")
-    return Finding("ok", "data", f"{folder} can be written")
+    return Finding("ok", "data", f"{folder} can be {'written' if existing == folder else 'made'}")
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that exists."""
+    while not folder.exists():
+        folder = folder.parent
+    return folder
 
 
 def _space(settings: Settings) -> Finding:
-    folder: Path = settings.data.absolute()
-    while not folder.exists():
-        folder = folder.parent
-    free_bytes = shutil.disk_usage(folder).free
+    free_bytes = shutil.disk_usage(_existing(settings.data.absolute())).free
     text = f"{free_bytes / (1 << 30):.1f} GiB free"
     if free_bytes < FREE_MIN_BYTES:
         return Finding("warning", "disk", text, "Make room, or name another folder with --data: writes fail on a full disk.")

@@ -13,9 +13,11 @@ from fakes import make_context
 from headrace.app import load_services
 from headrace.gateway.local import LocalApi
 from headrace.kit.clock import Clock
+from headrace.kit.errors import ValidationError
 from headrace.operation import Context
 from headrace.ports import Ports
 from headrace.services.cloudformation import limits, pending, turns, workers
+from headrace.store import tuples
 from headrace.store.memory import Crash, MemoryStore
 
 FIRST = """
@@ -217,3 +219,47 @@ def test_delete__while_a_creation_was_interrupted() -> None:
         house._work()
         assert house.status() == "DELETE_COMPLETE"
         assert house.there() == {"streams": 0, "queues": 0, "roles": 0, "groups": 0}, moment
+
+
+def test_forget__what_was_deleted_long_ago() -> None:
+    house = begin_create()
+    house.work()
+    house.call("cloudformation", "DeleteStack", StackName="s")
+    house.work()
+    workers.forget(house.context())
+    assert house.status() == "DELETE_COMPLETE"
+    house.clock.advance(limits.DELETED_STACKS_KEPT_SECONDS)
+    workers.forget(house.context())
+    with pytest.raises(ValidationError, match="does not exist"):
+        house.status()
+    mine = tuples.range_of(("cloudformation",))
+    assert list(house.store.range(*mine)) == []
+
+
+def test_cancel__takes_back_what_was_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    house = begin_update(SECOND)
+    monkeypatch.setattr(limits, "STEPS_PER_TURN", 2)
+    workers.work(0, house.context())
+    assert house.status() == "UPDATE_IN_PROGRESS"
+    assert house.retention() == 24
+    house.call("cloudformation", "CancelUpdateStack", StackName="s")
+    house.work()
+    assert house.status() == "UPDATE_ROLLBACK_COMPLETE"
+    assert house.retention() == 48
+    assert house.there() == {"streams": 2, "queues": 1, "roles": 1, "groups": 1}
+
+
+def test_continue__a_rollback_that_failed() -> None:
+    house = begin_create()
+    house.work()
+    found = house.call("cloudformation", "DescribeStackResource", StackName="s", LogicalResourceId="Stream")
+    name = found["StackResourceDetail"]["PhysicalResourceId"]
+    house.call("kinesis", "DeleteStream", StreamName=name)
+    house.update(SECOND)
+    house.work()
+    assert house.status() == "UPDATE_ROLLBACK_FAILED"
+    house.call("kinesis", "CreateStream", StreamName=name, ShardCount=1)
+    house.call("cloudformation", "ContinueUpdateRollback", StackName="s")
+    house.work()
+    assert house.status() == "UPDATE_ROLLBACK_COMPLETE"
+    assert house.retention() == 48

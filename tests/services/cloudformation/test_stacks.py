@@ -197,6 +197,23 @@ def test_update_stack__rolls_back_to_what_was(client: Client) -> None:
     assert "72" not in cloudformation.get_template(StackName="undo")["TemplateBody"]
 
 
+def test_update_stack__left_as_it_failed_and_mended(client: Client) -> None:
+    cloudformation, kinesis = client("cloudformation"), client("kinesis")
+    kinesis.create_stream(StreamName="taken", ShardCount=1)
+    make(cloudformation, "mend", STREAM)
+    bad = STREAM.replace("{ShardCount: 1,", "{Name: taken, ShardCount: 1,")
+    cloudformation.update_stack(StackName="mend", TemplateBody=bad, DisableRollback=True)
+    assert settled(cloudformation, "mend")["StackStatus"] == "UPDATE_FAILED"
+    wrong = STREAM.replace("{ShardCount: 1,", "{Name: odd, ShardCount: x,")
+    cloudformation.update_stack(StackName="mend", TemplateBody=wrong, DisableRollback=True)
+    assert settled(cloudformation, "mend")["StackStatus"] == "UPDATE_FAILED"
+    good = STREAM.replace("{ShardCount: 1,", "{Name: good, ShardCount: 1,")
+    cloudformation.update_stack(StackName="mend", TemplateBody=good)
+    assert settled(cloudformation, "mend")["StackStatus"] == "UPDATE_COMPLETE", events(cloudformation, "mend")
+    assert sorted(kinesis.list_streams()["StreamNames"]) == ["good", "taken"]
+    assert physical(cloudformation, "mend") == {"Stream": "good"}
+
+
 def test_change_sets(client: Client) -> None:
     cloudformation = client("cloudformation")
     made = cloudformation.create_change_set(

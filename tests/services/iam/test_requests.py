@@ -39,11 +39,6 @@ def arn(service, resource):
         ),
         ("kinesis", "PutRecord", {"StreamName": "S"}, [("kinesis:PutRecord", arn("kinesis", "stream/S"))]),
         ("kinesis", "PutRecord", {"StreamARN": "arn:x:::1:stream/S"}, [("kinesis:PutRecord", arn("kinesis", "stream/S"))]),
-            "kinesis",
-            "PutRecord",
-            {"StreamARN": "arn:x:kinesis:r:1:stream/S"},
-            [("kinesis:PutRecord", arn("kinesis", "stream/S"))],
-        ),
         ("firehose", "PutRecord", {"DeliveryStreamName": "D"}, [("firehose:PutRecord", arn("firehose", "deliverystream/D"))]),
         ("lambda", "Invoke", {"FunctionName": "f"}, [("lambda:InvokeFunction", arn("lambda", "function:f"))]),
         (
@@ -56,6 +51,12 @@ def arn(service, resource):
         ("s3", "HeadObject", {"Bucket": "b", "Key": "k/x"}, [("s3:GetObject", "arn:aws:s3:::b/k/x")]),
         ("s3", "ListObjectsV2", {"Bucket": "b"}, [("s3:ListBucket", "arn:aws:s3:::b")]),
         ("s3", "ListBuckets", {}, [("s3:ListAllMyBuckets", "*")]),
+        (
+            "s3",
+            "CopyObject",
+            {"Bucket": "b", "Key": "k", "CopySource": "c/%64"},
+            [("s3:PutObject", "arn:aws:s3:::b/k"), ("s3:GetObject", "arn:aws:s3:::c/d")],
+        ),
         (
             "s3",
             "CopyObject",

@@ -213,3 +213,42 @@ def _runs(pid: str, code: str) -> bool:
             return code.encode() in file.read()
     except OSError:
         return False
+
+
+def test_invoke__environments_make_room_for_each_other(open_workbench: Callable[..., Workbench]) -> None:
+    bench = open_workbench(environments_max=2)
+    reach = (
+        "import os, urllib.request\ndef handler(e, c):\n"
+        "    return urllib.request.urlopen(os.environ['AWS_ENDPOINT_URL']).read().decode()\n"
+    )
+    hungry = "kept = []\ndef handler(e, c):\n    kept.append(bytearray(300 << 20))\n    return 'answer'\n"
+    functions = [bench.function(reach) for _ in range(3)] + [bench.function(hungry, memory_mib=512) for _ in range(2)]
+    for function in functions * 2:
+        ran = bench.run(function)
+        assert ran.value == "answer", ran.lines
+        assert ran.outcome.init_ms is not None
+
+
+def test_invoke__processes_are_bounded(bench: Workbench) -> None:
+    if "a user id each" not in bench.engine.isolation():
+        pytest.skip("processes are counted by user id")
+    function = bench.function(
+        """
+        import subprocess
+        def handler(e, c):
+            started = []
+            try:
+                while len(started) < 3000:
+                    started.append(subprocess.Popen(["/bin/sleep", "60"]))
+            except (BlockingIOError, OSError) as error:
+                return [len(started), type(error).__name__]
+            finally:
+                for one in started:
+                    one.kill()
+        """,
+        memory_mib=2048,
+        timeout_seconds=60,
+    )
+    count, error = bench.run(function).value
+    assert count < limits.PROCESSES_MAX
+    assert error in ("BlockingIOError", "OSError")

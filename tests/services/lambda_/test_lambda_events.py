@@ -190,8 +190,9 @@ def test_event__survives_a_crash_of_the_server(tmp_path: Any, zipped: Any) -> No
             )
             return list(kinesis.get_records(ShardIterator=iterator["ShardIterator"])["Records"])
 
-        (record,) = eventually(read)
-        assert json.loads(record["Data"])["requestPayload"] == "kept"
+        # At least once: the jump of the clock may let it be taken while it runs.
+        for record in eventually(read):
+            assert json.loads(record["Data"])["requestPayload"] == "kept"
     finally:
         server.stop()
 

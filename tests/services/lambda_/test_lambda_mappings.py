@@ -294,3 +294,36 @@ def test_mapping__goes_on_at_once_after_a_crash(tmp_path: Any, zipped: Any) -> N
         assert eventually(lambda: seen(server.client("lambda")) >= 1, 10)
     finally:
         server.stop()
+
+
+def test_mapping__stopping_the_server_waits_for_no_long_function(tmp_path: Any, zipped: Any) -> None:
+    server = HeadraceServer(tmp_path / "data").start()
+    trust = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
+    role = server.client("iam").create_role(
+        RoleName="r", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", **trust})
+    )["Role"]["Arn"]
+    source, lost = Stream(server.client("kinesis"), "source"), Stream(server.client("kinesis"), "lost")
+    client = server.client("lambda")
+    client.create_function(
+        FunctionName="f", Runtime="python3.11", Handler="app.handler", Role=role, Timeout=100,
+        Code={"ZipFile": zipped({"app.py": "import time\ndef handler(e, c):\n    print('begun')\n    time.sleep(90)\n"})},
+    )  # fmt: skip
+    client.create_event_source_mapping(
+        EventSourceArn=source.arn, FunctionName="f", StartingPosition="TRIM_HORIZON", MaximumRetryAttempts=0,
+        DestinationConfig={"OnFailure": {"Destination": lost.arn}},
+    )  # fmt: skip
+    source.put(1)
+    eventually(lambda: running(server))
+    began = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - began < 15
+    server = HeadraceServer(server.data).start()
+    try:
+        assert Stream(server.client("kinesis"), "lost", make=False).read() == [], "no attempt was counted"
+    finally:
+        server.kill()
+
+
+def running(server: HeadraceServer) -> bool:
+    """Whether an execution environment of this server runs."""
+    return any((server.data / "lambda" / "run").glob("*"))

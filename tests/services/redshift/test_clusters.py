@@ -195,6 +195,33 @@ def test_cancel(client: Client, cluster: dict[str, Any]) -> None:
     assert finished(data, made["Id"])["Status"] == "ABORTED"
 
 
+def test_a_killed_server_has_its_clusters_and_statements_again(tmp_path: Path) -> None:
+    server = HeadraceServer(tmp_path / "data").start()
+    try:
+        server.client("redshift").create_cluster(
+            ClusterIdentifier="house", NodeType="n", MasterUsername="admin", MasterUserPassword=PASSWORD, DBName="sales"
+        )
+        cluster = server.client("redshift").describe_clusters()["Clusters"][0]
+        common = {"ClusterIdentifier": "house", "Database": "sales", "DbUser": "admin"}
+        data = server.client("redshift-data")
+        done = data.execute_statement(Sql="create table t as select 7 as a", WaitTimeSeconds=10, **common)
+        lost = data.execute_statement(Sql="select count(*) from generate_series(1, 100000000000)", **common)
+        eventually(lambda: data.describe_statement(Id=lost["Id"])["Status"] == "STARTED")
+        server.kill()
+        server.start()
+
+        def rows() -> Any:
+            with connect(cluster) as connection:
+                return connection.execute("select a from t").fetchall()
+
+        assert eventually(rows) == [(7,)]
+        data = server.client("redshift-data")
+        assert data.describe_statement(Id=done["Id"])["Status"] == "FINISHED"
+        assert finished(data, lost["Id"])["Status"] == "FAILED"
+    finally:
+        server.kill()
+
+
 def test_a_dead_warehouse_is_started_again(client: Client, cluster: dict[str, Any], server: HeadraceServer) -> None:
     with connect(cluster) as connection:
         connection.execute("create table survived (a int)")

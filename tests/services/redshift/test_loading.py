@@ -71,6 +71,25 @@ def test_delimited(engine: Engine, connection: psycopg.Connection[Any], table: s
     ]
 
 
+@pytest.mark.parametrize(
+    ("options", "given", "expected"),
+    [
+        ("timeformat 'auto'", "2026-01-02T03:04:05Z", "2026-01-02 03:04:05"),
+        ("timeformat 'YYYY-MM-DD HH:MI:SS'", "2026-01-02 15:04:05", "2026-01-02 15:04:05"),
+        ("timeformat 'YYYY-MM-DDTHH24:MI'", "2026-01-02T15:04", "2026-01-02 15:04:00"),
+        ("timeformat 'epochsecs'", "86400", "1970-01-02 00:00:00"),
+        ("timeformat 'epochmillisecs'", "86400500", "1970-01-02 00:00:00.5"),
+        ("timeformat 'MM/DD/YY HH12:MI AM'", "01/02/26 03:04 PM", "2026-01-02 15:04:00"),
+    ],
+)
+def test_time_formats(
+    engine: Engine, connection: psycopg.Connection[Any], table: str, options: str, given: str, expected: str
+) -> None:
+    engine.objects["s3://times/a"] = json.dumps({"id": 1, "at": given}).encode()
+    connection.execute(f"copy loaded from 's3://times/' {ROLE} json 'auto' {options}".encode())
+    assert connection.execute("select at::varchar from loaded").fetchone() == (expected,)
+
+
 def test_manifest(engine: Engine, connection: psycopg.Connection[Any], table: str) -> None:
     engine.objects["s3://m/1"] = b'{"id":1}'
     engine.objects["s3://m/2"] = b'{"id":2}'

@@ -117,6 +117,15 @@ def test_cancel_stops_a_statement(engine: Engine) -> None:
         assert connection.execute("select 1").fetchone() == (1,)
 
 
+def test_statement_timeout(engine: Engine) -> None:
+    with engine.connect() as connection:
+        connection.execute("set statement_timeout to 200")
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            connection.execute("select count(*) from generate_series(1, 100000000000)").fetchall()
+        connection.execute("reset statement_timeout")
+        assert connection.execute("select 1").fetchone() == (1,)
+
+
 def test_copy_over_the_connection_is_refused(connection: psycopg.Connection[Any]) -> None:
     with pytest.raises(psycopg.errors.SyntaxError, match="STDIN is not supported"):
         connection.execute("copy t from stdin")

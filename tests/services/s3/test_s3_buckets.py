@@ -64,7 +64,6 @@ def test_bucket_tagging(s3: Any, bucket: str) -> None:
     ("call", "parameters"),
     [
         ("put_bucket_policy", {"Policy": "{}"}),
-        ("put_bucket_versioning", {"VersioningConfiguration": {"Status": "Enabled"}}),
         ("put_bucket_replication", {"ReplicationConfiguration": {"Role": "r", "Rules": []}}),
         ("get_bucket_website", {}),
     ],

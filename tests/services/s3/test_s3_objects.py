@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from botocore.config import Config
+from botocore.exceptions import IncompleteReadError, ReadTimeoutError, ResponseStreamingError
 from tests.services.s3.refusals import refused
 
 from conftest import eventually
@@ -209,9 +210,10 @@ def test_delete_objects(s3: Any, bucket: str) -> None:
     assert s3.delete_object(Bucket=bucket, Key="a")["ResponseMetadata"]["HTTPStatusCode"] == 204
     s3.delete_object(Bucket=bucket, Key="never")
     answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "b"}, {"Key": "none"}, {"Key": "c", "VersionId": "v"}]})
-    assert answer["Deleted"] == [{"Key": "b"}, {"Key": "none"}]
-    assert [(one["Key"], one["Code"]) for one in answer["Errors"]] == [("c", "NoSuchVersion")]
+    assert answer["Deleted"] == [{"Key": "b"}, {"Key": "none"}, {"Key": "c", "VersionId": "v"}]
     assert [one["Key"] for one in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["c"]
+    quiet = s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "c", "ETag": "other"}], "Quiet": True})
+    assert [(one["Key"], one["Code"]) for one in quiet["Errors"]] == [("c", "PreconditionFailed")]
 
 
 def test_object_tagging(s3: Any, bucket: str) -> None:
@@ -259,3 +261,17 @@ def test_corrupt_blob__is_never_sent(s3: Any, bucket: str, server: Any, blob_fil
     raw[10_000] ^= 1
     path.write_bytes(raw)
     assert refused(s3.get_object, Bucket=bucket, Key="k")[1] == 500
+
+
+def test_corrupt_blob__breaks_off_a_stream(s3: Any, bucket: str, server: Any, blob_files: Callable[[], set[str]]) -> None:
+    before = blob_files()
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x" * 3_000_000)
+    (name,) = blob_files() - before
+    path = server.data / "blobs" / "spaces" / "s3" / name[:2] / name
+    raw = bytearray(path.read_bytes())
+    raw[2_000_000] ^= 1
+    path.write_bytes(raw)
+    body = s3.get_object(Bucket=bucket, Key="k", ChecksumMode="DISABLED")["Body"]
+    with pytest.raises((IncompleteReadError, ResponseStreamingError, ReadTimeoutError)):
+        body.read()
+    body.close()

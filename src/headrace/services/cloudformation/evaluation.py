@@ -82,7 +82,7 @@ def existing(rows: Mapping[str, state.Resource]) -> Lookup:
 def with_tags(kind: str, properties: Properties, tags: Mapping[str, str]) -> dict[str, Any]:
     """The properties with the stack's tags, where the resource type has tags; the resource's own win."""
     found = dict(properties)
-    if tags and kind in KINDS and "Tags" in (*KINDS[kind].mutable, *KINDS[kind].fixed):
+    if tags and kind in KINDS and KINDS[kind].takes_stack_tags and "Tags" in (*KINDS[kind].mutable, *KINDS[kind].fixed):
         found["Tags"] = pairs({**tags, **tags_of(properties)})
     return found
 

@@ -14,6 +14,7 @@ MAPPINGS_MAX = 200
 OUTPUTS_MAX = 200
 PARAMETER_VALUE_SIZE_MAX_BYTES = 4096
 STACK_TAGS_MAX = 50
+STACK_NAME_CHARACTERS_MAX = 128
 STACKS_MAX = 2000
 CHANGE_SETS_PER_STACK_MAX = 1000
 
@@ -23,11 +24,12 @@ PAGE_RESOURCES = 100
 PAGE_EXPORTS = 100
 
 # Functions and texts that a template may hide in small words.
-FOREACH_EXPANSIONS_MAX = 2000
+FOREACH_VALUES_MAX = 200_000
 TEXT_SIZE_MAX_BYTES = 4_000_000
 CIDR_BLOCKS_MAX = 256
 
 TRANSFORM_SECONDS_MAX = 60.0
+PATTERN_SECONDS_MAX = 2.0
 
 # How work goes on.
 LEASE_SECONDS = 10.0
@@ -36,6 +38,6 @@ POLL_SECONDS = 0.05
 POLL_SLOW_SECONDS = 0.5
 # AWS waits for hours; a resource that never becomes ready must not hold a stack for ever.
 READY_SECONDS_MAX = 1800.0
-DELETED_STACKS_KEPT_SECONDS = 90 * 86400.0
+DELETED_STACKS_KEPT_SECONDS = 90 * 86_400.0
 # ExecuteChangeSet answers when the stack is done, if that is soon: the AWS CLI looks once, and then only after 30 seconds.
 EXECUTE_WAIT_SECONDS = 3.0

@@ -135,6 +135,7 @@ def prepare(ctx: Context, row: state.Stack, request: Request, rows: Mapping[str,
         tags=tags,
         capabilities=list(request.capabilities or ()),
         notifications=list(request.notifications or (before.notifications if before is not None else ())),
+        hidden=[name for name, parameter in raw.get("Parameters", {}).items() if parameters.no_echo(parameter)],
         description=raw.get("Description"),
         role=request.role or (before.role if before is not None else None),
     )
@@ -144,10 +145,13 @@ def prepare(ctx: Context, row: state.Stack, request: Request, rows: Mapping[str,
     processed = transforms.apply(ctx, raw, values, early) if asked else raw
     check.check(processed, KINDS)
     _check_capabilities(processed, request, transformed=bool(asked))
+    text_processed = json.dumps(processed)
+    if len(text_processed) > limits.TEMPLATE_PROCESSED_SIZE_MAX_BYTES:
+        raise ValidationError("Template format error: the processed template is too large.")
     environment = evaluation.environment(processed, row, version, lookup.resource, early.export, asked)
     items = plan(processed, environment)
     _check_resources(processed, items)
-    prepared = Prepared(state.Template(text, json.dumps(processed), asked), processed, version, environment, items)
+    prepared = Prepared(state.Template(text, text_processed, asked), processed, version, environment, items)
     _compare(ctx, row, prepared, lookup)
     return prepared
 

@@ -1,8 +1,9 @@
 """Remove the resources of a stack, and take an update back."""
 
 from headrace.kit.errors import AwsError
+from headrace.layers import timer
 from headrace.operation import Context
-from headrace.services.cloudformation import limits, provision, state
+from headrace.services.cloudformation import limits, pending, provision, state
 from headrace.services.cloudformation.engine import graph
 from headrace.services.cloudformation.job import Job, failure, is_there
 from headrace.services.cloudformation.resources.kind import Gone, is_missing
@@ -54,6 +55,8 @@ def _end(job: Job, failed: list[str]) -> float:
         if verb == "DELETE":
             state.forget(inner, stack)
             stack.deleted_at = inner.clock.now()
+            key = (inner.account, inner.region, stack.stack_id)
+            timer.start(inner.tx, pending.FORGET, stack.deleted_at + limits.DELETED_STACKS_KEPT_SECONDS, key)
         state.end(inner, stack, f"{verb}_COMPLETE")
 
     job.commit(body)

@@ -1,17 +1,15 @@
 """Stacks, resources, events and change sets as CloudFormation answers with them."""
 
-import json
 from typing import Any
 
 from headrace.layers import tags
-from headrace.operation import Context
 from headrace.services.cloudformation import state
-from headrace.services.cloudformation.engine import parameters
 
 Structure = dict[str, Any]
+_HIDDEN = "****"
 
 
-def stack(ctx: Context, row: state.Stack) -> Structure:
+def stack(row: state.Stack) -> Structure:
     """A stack."""
     answer: Structure = {
         "StackId": row.stack_id,
@@ -28,7 +26,7 @@ def stack(ctx: Context, row: state.Stack) -> Structure:
     version = row.wanted
     if version is not None:
         answer |= {
-            "Parameters": parameter_list(ctx, row, version),
+            "Parameters": parameter_list(version),
             "Capabilities": version.capabilities,
             "NotificationARNs": version.notifications,
             "Tags": tags.to_list(version.tags),
@@ -43,13 +41,12 @@ def stack(ctx: Context, row: state.Stack) -> Structure:
     return answer
 
 
-def parameter_list(ctx: Context, row: state.Stack, version: state.Version) -> list[Structure]:
+def parameter_list(version: state.Version) -> list[Structure]:
     """The parameters of a version, without what NoEcho hides."""
-    if not version.parameters:
-        return []
-    declared = json.loads(state.template(ctx, row.stack_id, version.template).processed).get("Parameters", {})
-    shown = parameters.shown(declared, version.parameters)
-    return [{"ParameterKey": name, "ParameterValue": value} for name, value in shown.items()]
+    return [
+        {"ParameterKey": name, "ParameterValue": _HIDDEN if name in version.hidden else value}
+        for name, value in version.parameters.items()
+    ]
 
 
 def _add(answer: Structure, **values: Any) -> None:

@@ -33,13 +33,14 @@ class Template(msgspec.Struct):
 
 
 class Version(msgspec.Struct):
-    """What a stack was asked to be."""
+    """What a stack was asked to be. `hidden` are the parameters with NoEcho."""
 
     template: str
     parameters: dict[str, str]
     tags: dict[str, str]
     capabilities: list[str]
     notifications: list[str]
+    hidden: list[str] = []
     description: str | None = None
     role: str | None = None
 

@@ -6,11 +6,13 @@ What that takes (engine, resource types) is read when the first stack needs it: 
 import importlib
 from functools import partial
 
+from headrace.layers import timer
 from headrace.operation import Context
 from headrace.services.cloudformation import pending
 from headrace.workers import Worker
 
 THREADS = 4
+FORGET_SECONDS = 3600.0
 
 
 def work(number: int, ctx: Context) -> float | None:
@@ -22,6 +24,16 @@ def work(number: int, ctx: Context) -> float | None:
     return wait
 
 
-WORKERS = tuple(
-    Worker(f"cloudformation.work-{number}", partial(work, number), topics=(pending.TOPIC,)) for number in range(THREADS)
+def forget(ctx: Context) -> float:
+    """Drop stacks that were deleted long ago, a few at a time."""
+    now = ctx.clock.now()
+    if ctx.snapshot(lambda inner: timer.due(inner.tx, pending.FORGET, now, 1)):
+        ctx.transact(lambda inner: pending.forget(inner.tx, now))
+        return 0.0
+    return FORGET_SECONDS
+
+
+WORKERS = (
+    *(Worker(f"cloudformation.work-{number}", partial(work, number), topics=(pending.TOPIC,)) for number in range(THREADS)),
+    Worker("cloudformation.forget", forget),
 )

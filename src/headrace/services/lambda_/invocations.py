@@ -62,13 +62,17 @@ class Runtime:
         if self._engine is not None:
             self._engine.retire(arn)
 
-    def stop(self) -> None:
-        """Stop all environments, and write what they have said."""
-        with self._lock:
-            engine, self._engine = self._engine, None
-            self._prepared.clear()
+    def begin_to_stop(self) -> None:
+        """Run nothing more; what runs has a few seconds to end."""
+        engine = self._engine
         if engine is not None:
-            engine.stop()
+            engine.stop(limits.STOP_GRACE_SECONDS)
+
+    def stop(self) -> None:
+        """Write what functions have said, and forget the engine."""
+        with self._lock:
+            self._engine = None
+            self._prepared.clear()
         self.reporter.stop()
 
     def prepared(self, ctx: Context, target: Target) -> Function:
@@ -89,8 +93,6 @@ class Runtime:
                 memory_mib=version.memory_mib,
                 timeout_seconds=version.timeout_seconds,
                 temporary_mib=version.temporary_mib,
-                region=ctx.region,
-                runtime=version.runtime,
                 environment=environment(ctx, version),
                 credentials=lambda: role_variables(ctx, version),
             )

@@ -85,6 +85,8 @@ class Deliveries:
         if outcome.error is not None and outcome.failed_from is None and part[0] is not wanted[0]:
             # The parts before this one are done.
             outcome = Outcome(outcome.error, part[0].sequence_number)
+        # The batch is done once this returns, and then its log must not be lost, either.
+        RUNTIME.reporter.flush()
         note(ctx, mapping, OK if outcome.error is None else PROBLEM)
         return outcome
 

@@ -5,7 +5,6 @@ So writing a log never slows an invocation, unless the writer falls so far behin
 
 import logging
 import threading
-import time
 from collections import defaultdict, deque
 from collections.abc import Sequence
 
@@ -29,6 +28,7 @@ class Reporter:
         self._items: deque[tuple[Context, tuple[str, str], Sequence[Line], Sequence[Metric]]] = deque()
         self._held = 0
         self._writing = False
+        self._flushing = 0
         self._thread: threading.Thread | None = None
         self._stopping = False
 
@@ -43,7 +43,10 @@ class Reporter:
     def flush(self, timeout_seconds: float = 10.0) -> None:
         """Wait until all that was taken is written."""
         with self._changed:
+            self._flushing += 1
+            self._changed.notify_all()
             self._changed.wait_for(lambda: not self._items and not self._writing, timeout_seconds)
+            self._flushing -= 1
 
     def stop(self) -> None:
         """Write what is left, and end the thread."""
@@ -72,9 +75,9 @@ class Reporter:
                 self._writing = False
                 self._changed.notify_all()
                 self._changed.wait_for(lambda: bool(self._items) or self._stopping)
-            # A moment's patience makes one commit of many invocations' lines.
-            time.sleep(GATHER_SECONDS)
             with self._changed:
+                # A moment's patience makes one commit of many invocations' lines, unless somebody waits for it.
+                self._changed.wait_for(lambda: self._flushing > 0 or self._stopping, GATHER_SECONDS)
                 if not self._items:
                     self._thread = None
                     return

@@ -57,5 +57,6 @@ SERVICE = Service(
     workers=workers.WORKERS,
     pages={downloads.PREFIX: downloads.page},
     on_start=_start,
+    on_stopping=RUNTIME.begin_to_stop,
     on_stop=_stop,
 )

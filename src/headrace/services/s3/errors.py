@@ -27,6 +27,13 @@ class NoSuchVersion(AwsError):
     status = 404
 
 
+class MethodNotAllowed(AwsError):
+    """A delete marker can't be read."""
+
+    code = "MethodNotAllowed"
+    status = 405
+
+
 class NotFound(AwsError):
     """A HEAD request's answer for what is not there: it has no body to say more."""
 

@@ -3,15 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from headrace.kit.errors import UnsupportedParameter
 from headrace.services.s3 import errors, state
 
 KIND = "lifecycle"
 RULES_MAX = 1000
 DAY_SECONDS = 86_400
-_ACTIONS = (
-    "Expiration", "Transitions", "AbortIncompleteMultipartUpload", "NoncurrentVersionExpiration",
-    "NoncurrentVersionTransitions",
-)  # fmt: skip
+_ACTIONS = ("Expiration", "Transitions", "AbortIncompleteMultipartUpload")
+_REFUSED = ("NoncurrentVersionExpiration", "NoncurrentVersionTransitions")
 
 
 def check(rules: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -24,6 +23,8 @@ def check(rules: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for rule in rules:
         if rule.get("Status") not in ("Enabled", "Disabled") or (rule.get("Filter") is None) == (rule.get("Prefix") is None):
             raise errors.malformed_xml()
+        if any(rule.get(action) for action in _REFUSED) or (rule.get("Expiration") or {}).get("ExpiredObjectDeleteMarker"):
+            raise UnsupportedParameter("Headrace has no lifecycle rules on versions that are not current, or on delete markers.")
         if not any(rule.get(action) for action in _ACTIONS):
             raise errors.InvalidRequest("At least one action needs to be specified in a rule")
         _check_expiration(rule.get("Expiration") or {})
@@ -35,7 +36,7 @@ def check(rules: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _check_expiration(expiration: Mapping[str, Any]) -> None:
-    if expiration and expiration.get("ExpiredObjectDeleteMarker") is None:
+    if expiration:
         _check_when(expiration, "Expiration", 1)
 
 

@@ -6,6 +6,9 @@ INLINE_SIZE_MAX_BYTES = 8 << 10
 ANSWER_SIZE_MAX_BYTES = 256 << 10
 STREAM_PIECE_SIZE_BYTES = 512 << 10
 
+# From this the microseconds of now are taken: later versions sort before earlier ones.
+VERSION_ORDER_MAX = (1 << 62) - 1
+
 KEY_SIZE_MAX_BYTES = 1024
 METADATA_SIZE_MAX_BYTES = 2048
 OBJECT_SIZE_MAX_BYTES = 5 << 40

@@ -27,8 +27,18 @@ class Page(NamedTuple, Generic[T]):
     next: Place | None
 
 
-def page(scan: Scan[T], prefix: str, delimiter: str, after: Place | None, limit: int) -> Page[T]:
-    """Up to `limit` rows and groups. `scan` gives the rows behind a place whose keys begin with the prefix."""
+def with_suffix(name: str) -> str:
+    """The key in a row's name that has something more behind a zero byte: a version id, an upload id."""
+    return name.rpartition("\x00")[0]
+
+
+def page(
+    scan: Scan[T], prefix: str, delimiter: str, after: Place | None, limit: int, key_of: Callable[[str], str] = str
+) -> Page[T]:
+    """Up to `limit` rows and groups. `scan` gives the rows behind a place whose keys begin with the prefix.
+
+    `key_of` gives the key of a row's name, where the name is more than the key.
+    """
     rows: list[tuple[str, T]] = []
     groups: list[str] = []
     if limit == 0:
@@ -39,7 +49,7 @@ def page(scan: Scan[T], prefix: str, delimiter: str, after: Place | None, limit:
         for key, row in scan(place):
             if len(rows) + len(groups) == limit:
                 return Page(rows, groups, place)
-            at = key.find(delimiter, len(prefix)) if delimiter else -1
+            at = key_of(key).find(delimiter, len(prefix)) if delimiter else -1
             if at >= 0:
                 group = key[: at + len(delimiter)]
                 groups.append(group)

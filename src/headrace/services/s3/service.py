@@ -32,7 +32,7 @@ class Objects:
 
     def head(self, scope: Scope, bucket: str, key: str) -> ObjectInfo | None:
         """What is known of an object, or None."""
-        found = scope.snapshot(lambda inner: state.OBJECTS.get(inner.tx, state.bucket(inner, bucket).id, key))
+        found = scope.snapshot(lambda inner: state.newest(inner.tx, state.bucket(inner, bucket), key))
         return None if found is None else _info(bucket, key, found)
 
     def get(self, scope: Scope, bucket: str, key: str, *, start: int = 0, end: int | None = None) -> bytes:
@@ -49,7 +49,8 @@ class Objects:
         while True:
             found = scope.snapshot(lambda inner: _page(inner, bucket, prefix, after))  # noqa: B023 (run at once)
             for key, row in found:
-                yield _info(bucket, key, row)
+                if not row.marker:
+                    yield _info(bucket, key, row)
             if len(found) < limits.PAGE_MAX:
                 return
             after = found[-1][0]

@@ -2,6 +2,7 @@
 
     ("s3", "bucket", name)                       → Bucket: names are shared by all accounts, as on AWS
     ("s3", "object", bucket id, key)             → Object: the row of an object, with its bytes if they are few
+    ("s3", "version", bucket id, key, order, id) → Object: its older versions, the latest first
     ("s3", "upload", bucket id, key, upload id)  → Upload: a multipart upload that is not complete
     ("s3", "part", upload id, number)            → Part: of an upload, and of the object that became of it
     ("s3", "blob", blob id)                      → b"": somebody refers to the blob; what has no such row is swept
@@ -23,9 +24,12 @@ from headrace.services.s3 import errors, limits
 from headrace.store import tuples
 from headrace.store.api import ReadTransaction, Transaction
 from headrace.store.blobs import Blobs
+from headrace.store.tuples import Item
 
 DOOMED = ("s3", "doomed")
 DOOMED_TOPIC = b"s3:doomed"
+
+NULL_VERSION = "null"
 
 
 class Bucket(msgspec.Struct, omit_defaults=True):
@@ -37,6 +41,7 @@ class Bucket(msgspec.Struct, omit_defaults=True):
     region: str
     created_at: float
     configurations: dict[str, Any] = {}
+    versioning: str = ""
 
     @property
     def arn(self) -> str:
@@ -54,7 +59,7 @@ class Description(msgspec.Struct, omit_defaults=True):
 
 
 class Object(msgspec.Struct, omit_defaults=True):
-    """An object. `id` names its parts if it has any; `checksums` are base64 by the algorithm's name (CRC32 …)."""
+    """An object, or a delete marker. `id` names its parts; `checksums` are base64 by the algorithm's name (CRC32 …)."""
 
     id: str
     etag: str
@@ -66,6 +71,9 @@ class Object(msgspec.Struct, omit_defaults=True):
     inline: bytes | None = None
     blob_id: str | None = None
     parts_count: int = 0
+    version_id: str = NULL_VERSION
+    order: int = 0
+    marker: bool = False
 
 
 class Upload(msgspec.Struct, omit_defaults=True):
@@ -91,6 +99,7 @@ class Part(msgspec.Struct, omit_defaults=True):
 
 BUCKETS = Records(("s3", "bucket"), Bucket)
 OBJECTS = Records(("s3", "object"), Object)
+VERSIONS = Records(("s3", "version"), Object)
 UPLOADS = Records(("s3", "upload"), Upload)
 PARTS = Records(("s3", "part"), Part)
 
@@ -110,12 +119,63 @@ def bucket(ctx: Scope, name: str, expected_owner: str | None = None) -> Bucket:
     return found
 
 
-def find_object(tx: ReadTransaction, owner: Bucket, key: str) -> Object:
-    """The object at a key. NoSuchKey."""
+def newest(tx: ReadTransaction, owner: Bucket, key: str) -> Object | None:
+    """The object at a key; None when there is none, or a delete marker hides it."""
     found = OBJECTS.get(tx, owner.id, key)
+    return None if found is None or found.marker else found
+
+
+def find_object(tx: ReadTransaction, owner: Bucket, key: str, version_id: str | None = None) -> Object:
+    """The object at a key, or one version of it. NoSuchKey, NoSuchVersion, MethodNotAllowed for a delete marker."""
+    if version_id is None:
+        found = newest(tx, owner, key)
+        if found is None:
+            raise errors.no_such_key(key)
+        return found
+    found = find_version(tx, owner, key, version_id)
     if found is None:
-        raise errors.no_such_key(key)
+        raise errors.NoSuchVersion("The specified version does not exist.", Key=key, VersionId=version_id)
+    if found.marker:
+        raise errors.MethodNotAllowed(
+            "The specified method is not allowed against this resource.", Method="GET", ResourceType="DeleteMarker"
+        )
     return found
+
+
+def find_version(tx: ReadTransaction, owner: Bucket, key: str, version_id: str) -> Object | None:
+    """A version of a key: an object or a delete marker."""
+    found = OBJECTS.get(tx, owner.id, key)
+    if found is not None and found.version_id == version_id:
+        return found
+    row_key = find_version_key(tx, owner, key, version_id)
+    return None if row_key is None else VERSIONS.get(tx, *row_key)
+
+
+def find_version_key(tx: ReadTransaction, owner: Bucket, key: str, version_id: str) -> tuple[Item, ...] | None:
+    """The key of the row of an older version."""
+    if version_id != NULL_VERSION:
+        try:
+            row_key = (owner.id, key, int(version_id[:16], 16), version_id)
+        except ValueError:
+            return None
+        return row_key if VERSIONS.get(tx, *row_key) is not None else None
+    return next((row_key for row_key, row in VERSIONS.scan(tx, owner.id, key) if row.version_id == NULL_VERSION), None)
+
+
+def save_object(tx: Transaction, owner: Bucket, key: str, changed: Object) -> None:
+    """Write the row of a version where it is."""
+    held = OBJECTS.get(tx, owner.id, key)
+    if held is not None and held.version_id == changed.version_id:
+        OBJECTS.put(tx, changed, owner.id, key)
+        return
+    row_key = find_version_key(tx, owner, key, changed.version_id)
+    if row_key is not None:
+        VERSIONS.put(tx, changed, *row_key)
+
+
+def shown_version(owner: Bucket, found: Object) -> str | None:
+    """The version id as answers tell it: none from a bucket that never had versions."""
+    return found.version_id if owner.versioning else None
 
 
 def hold(tx: Transaction, blob_id: str) -> None:

@@ -86,6 +86,8 @@ def _apply_to_objects(ctx: Context, owner: state.Bucket) -> None:
         )
         for key, found in page:
             name = str(key[-1])
+            if found.marker:
+                continue
             kind = lifecycle.storage_class(rules, name, found, now)
             if lifecycle.expires(rules, name, found, now) or kind != found.about.storage_class:
                 ctx.transact(lambda inner, name=name: _apply_to_object(inner, owner.name, name))  # type: ignore[misc]
@@ -96,7 +98,7 @@ def _apply_to_objects(ctx: Context, owner: state.Bucket) -> None:
 
 def _apply_to_object(ctx: Context, bucket: str, key: str) -> None:
     owner = state.BUCKETS.get(ctx.tx, bucket)
-    found = None if owner is None else state.OBJECTS.get(ctx.tx, owner.id, key)
+    found = None if owner is None else state.newest(ctx.tx, owner, key)
     if owner is None or found is None:
         return
     rules, now = owner.configurations.get(lifecycle.KIND) or [], ctx.clock.now()

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from headrace.kit.errors import ValidationError
+from headrace.services.cloudformation import limits
 from headrace.services.cloudformation.engine import parameters
 from headrace.services.cloudformation.engine.evaluate import Environment, evaluate
 from headrace.services.cloudformation.engine.language import unroll
@@ -117,7 +118,7 @@ def test_parameters() -> None:
     values = parameters.values(DECLARED, {"Secret": "x", "Stage": "prod"})
     assert values == {"Stage": "prod", "Name": "abc", "Size": "5", "Zones": "a, b", "Secret": "x", "Odd": "1"}
     assert parameters.typed(DECLARED, values)["Zones"] == ["a", "b"]
-    assert parameters.shown(DECLARED, values)["Secret"] == "****"
+    assert [name for name, declared in DECLARED.items() if parameters.no_echo(declared)] == ["Secret"]
 
 
 @pytest.mark.parametrize(
@@ -139,6 +140,24 @@ def test_parameters__refuses(given: dict[str, str], message: str) -> None:
     with pytest.raises(ValidationError) as raised:
         parameters.values(DECLARED, given)
     assert raised.value.message == message
+
+
+def test_parameters__a_pattern_that_takes_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "PATTERN_SECONDS_MAX", 0.5)
+    declared = {"P": {"Type": "String", "AllowedPattern": "(a+)+b"}}
+    with pytest.raises(ValidationError, match="takes too long"):
+        parameters.values(declared, {"P": "a" * 4000})
+    assert parameters.values(declared, {"P": "aaab"}) == {"P": "aaab"}
+    with pytest.raises(ValidationError, match="no regular expression"):
+        parameters.check({"P": {"Type": "String", "AllowedPattern": "(", "Default": "x"}})
+
+
+def test_unroll__ends() -> None:
+    loop: dict[str, Any] = {"Fn::ForEach::A": ["A", ["x"] * 1000, {"${A}": {"Value": "y" * 100}}]}
+    for name in "BC":
+        loop = {f"Fn::ForEach::{name}": [name, ["x"] * 1000, loop]}
+    with pytest.raises(ValidationError, match=r"more than 200000 values|twice"):
+        unroll({"Resources": loop}, environment(extensions=True))
 
 
 def test_unroll() -> None:

@@ -16,7 +16,7 @@ _LOOP = "Fn::ForEach::"
 
 def unroll(template: dict[str, Any], environment: Environment) -> dict[str, Any]:
     """The template without loops. Collections may refer to parameters and mappings."""
-    left = [limits.FOREACH_EXPANSIONS_MAX]
+    left = [limits.FOREACH_VALUES_MAX]
     return {
         section: _unroll(value, {}, environment, left) if section in ("Resources", "Outputs", "Conditions") else value
         for section, value in template.items()
@@ -24,7 +24,11 @@ def unroll(template: dict[str, Any], environment: Environment) -> dict[str, Any]
 
 
 def _unroll(value: Any, variables: dict[str, str], environment: Environment, left: list[int]) -> Any:
+    left[0] -= 1
+    if left[0] < 0:
+        raise ValidationError(f"Template format error: the template has more than {limits.FOREACH_VALUES_MAX} values.")
     if isinstance(value, str):
+        left[0] -= len(value) // 100
         return _replace(value, variables)
     if isinstance(value, list):
         return [_unroll(inner, variables, environment, left) for inner in value]
@@ -51,9 +55,6 @@ def _loop(name: str, loop: Any, variables: dict[str, str], environment: Environm
     collection = evaluate(_unroll(loop[1], variables, environment, left), environment)
     if not isinstance(collection, list):
         raise ValidationError(f"Template format error: the collection of {name} must be a list.")
-    left[0] -= len(collection)
-    if left[0] < 0:
-        raise ValidationError(f"Template format error: loops make more than {limits.FOREACH_EXPANSIONS_MAX} things.")
     return [_unroll(loop[2], {**variables, loop[0]: text(item)}, environment, left) for item in collection]
 
 

@@ -1,16 +1,21 @@
 """A template's parameters: what they may be, and the values that a request gives them."""
 
+import json
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 
 from headrace.kit.errors import ValidationError
 from headrace.services.cloudformation import limits
+from headrace.services.cloudformation.engine import matching
 
 # Types of existing AWS things are taken as the text that they are; lists are split at commas.
 _EXISTING = ("AWS::EC2::", "AWS::Route53::")
-_NO_ECHO = "****"
+_PLAIN = re.compile(r"\^?\[[\w .@/:-]+\](?:[*+]|\{\d{1,3}(?:,\d{0,3})?\})?\$?")
 
 
 def check(declared: Mapping[str, Any]) -> None:
@@ -59,11 +64,6 @@ def typed(declared: Mapping[str, Any], texts: Mapping[str, str]) -> dict[str, An
         for name, value in texts.items()
         if name in declared
     }
-
-
-def shown(declared: Mapping[str, Any], texts: Mapping[str, str]) -> dict[str, str]:
-    """The texts as they may be shown: with asterisks where the parameter has NoEcho."""
-    return {name: _NO_ECHO if no_echo(declared.get(name, {})) else value for name, value in texts.items()}
 
 
 def no_echo(parameter: Mapping[str, Any]) -> bool:
@@ -126,8 +126,26 @@ def _check_numbers(name: str, parameter: Mapping[str, Any], parts: list[str], wr
 
 def _matches(name: str, pattern: str, value: str) -> bool:
     try:
+        found = _match(pattern, value)
+    except subprocess.TimeoutExpired:
+        raise ValidationError(f"Parameter '{name}': its AllowedPattern takes too long to match.") from None
+    if found is None:
+        raise ValidationError(f"Template format error: the AllowedPattern of parameter {name} is no regular expression.")
+    return found
+
+
+@lru_cache(maxsize=256)
+def _match(pattern: str, value: str) -> bool | None:
+    """A pattern of one set of characters is quick on any text; any other one is tried in a process that can be stopped."""
+    if _PLAIN.fullmatch(pattern):
         return re.fullmatch(pattern, value) is not None
-    except (re.error, RecursionError):
-        raise ValidationError(
-            f"Template format error: the AllowedPattern of parameter {name} is no regular expression."
-        ) from None
+    done = subprocess.run(
+        [sys.executable, "-I", matching.__file__],
+        input=json.dumps([pattern, value]).encode(),
+        capture_output=True,
+        timeout=limits.PATTERN_SECONDS_MAX,
+        env={},
+        check=True,
+    )
+    found: bool | None = json.loads(done.stdout)
+    return found

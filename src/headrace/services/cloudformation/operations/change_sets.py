@@ -108,18 +108,18 @@ def _find(ctx: Context, name: str, stack_name: str | None) -> tuple[state.Stack,
     raise errors.no_change_set(name)
 
 
-@operation(read_only=True)
+@operation(transaction=False)
 def describe_change_set(
     ctx: Context, *, change_set_name: str, stack_name: str | None = None, next_token: str | None = None,
     include_property_values: bool = False,
 ) -> Structure:  # fmt: skip
     """Describe a change set. Differs from AWS: values of properties before and after are not shown."""
-    row, found = _find(ctx, change_set_name, stack_name)
+    row, found = ctx.snapshot(lambda inner: _find(inner, change_set_name, stack_name))
     shown, more = paging.page(found.changes, next_token, limits.PAGE_RESOURCES)
     version = found.version
     answer = {
         **_summary(row, found),
-        "Parameters": show.parameter_list(ctx, row, version),
+        "Parameters": show.parameter_list(version),
         "Capabilities": version.capabilities,
         "NotificationARNs": version.notifications,
         "Tags": tag_lists.to_list(version.tags),
@@ -150,11 +150,16 @@ def _summary(row: state.Stack, found: state.ChangeSet) -> Structure:
     return answer
 
 
-@operation(read_only=True)
+@operation(transaction=False)
 def list_change_sets(ctx: Context, *, stack_name: str, next_token: str | None = None) -> Structure:
     """List the change sets of a stack."""
-    row = state.stack(ctx, stack_name)
-    shown, more = paging.page(state.change_sets(ctx, row.stack_id), next_token, limits.PAGE_STACKS)
+
+    def body(inner: Context) -> tuple[state.Stack, list[state.ChangeSet]]:
+        row = state.stack(inner, stack_name)
+        return row, state.change_sets(inner, row.stack_id)
+
+    row, found = ctx.snapshot(body)
+    shown, more = paging.page(found, next_token, limits.PAGE_STACKS)
     return {"Summaries": [_summary(row, change_set) for change_set in shown], **more}
 
 

@@ -17,14 +17,14 @@ def _rows(ctx: Context, row: state.Stack) -> list[state.Resource]:
 def describe_stack_resource(ctx: Context, *, stack_name: str, logical_resource_id: str) -> Structure:
     """Describe one resource of a stack."""
     row = state.stack(ctx, stack_name)
-    item = state.resources(ctx, row.stack_id).get(logical_resource_id)
+    item = state.RESOURCES.get(ctx.tx, ctx.account, ctx.region, row.stack_id, logical_resource_id)
     if item is None:
         raise ValidationError(f"Resource {logical_resource_id} does not exist for stack {row.name}")
     detail = show.resource(row, item, "LastUpdatedTimestamp")
     return {"StackResourceDetail": {**detail, "StackId": row.stack_id, "StackName": row.name, "Metadata": "{}"}}
 
 
-@operation(read_only=True)
+@operation(transaction=False)
 def describe_stack_resources(
     ctx: Context,
     *,
@@ -35,18 +35,19 @@ def describe_stack_resources(
     """Describe the resources of a stack, which may be found by the physical id of one of them."""
     if stack_name is None and physical_resource_id is None:
         raise ValidationError("1 validation error detected: either StackName or PhysicalResourceId must be given")
-    if stack_name is not None:
-        row = state.stack(ctx, stack_name)
-        items = _rows(ctx, row)
-        if physical_resource_id is not None:
-            items = [item for item in items if item.physical_id == physical_resource_id]
-    else:
-        row, items = _having(ctx, str(physical_resource_id))
+    row, items = ctx.snapshot(lambda inner: _found(inner, stack_name, physical_resource_id))
     shown = [item for item in items if logical_resource_id in (None, item.name)]
     if logical_resource_id is not None and not shown:
         raise ValidationError(f"Resource {logical_resource_id} does not exist for stack {row.name}")
     whole = {"StackId": row.stack_id, "StackName": row.name}
     return {"StackResources": [{**whole, **show.resource(row, item, "Timestamp")} for item in shown[: limits.PAGE_RESOURCES]]}
+
+
+def _found(ctx: Context, stack_name: str | None, physical_id: str | None) -> tuple[state.Stack, list[state.Resource]]:
+    if stack_name is None:
+        return _having(ctx, str(physical_id))
+    row = state.stack(ctx, stack_name)
+    return row, [item for item in _rows(ctx, row) if physical_id in (None, item.physical_id)]
 
 
 def _having(ctx: Context, physical_id: str) -> tuple[state.Stack, list[state.Resource]]:
@@ -58,11 +59,11 @@ def _having(ctx: Context, physical_id: str) -> tuple[state.Stack, list[state.Res
     raise ValidationError(f"Stack for {physical_id} does not exist")
 
 
-@operation(read_only=True)
+@operation(transaction=False)
 def list_stack_resources(ctx: Context, *, stack_name: str, next_token: str | None = None) -> Structure:
     """List the resources of a stack."""
-    row = state.stack(ctx, stack_name)
-    shown, more = paging.page(_rows(ctx, row), next_token, limits.PAGE_RESOURCES)
+    row, items = ctx.snapshot(lambda inner: _found(inner, stack_name, None))
+    shown, more = paging.page(items, next_token, limits.PAGE_RESOURCES)
     return {"StackResourceSummaries": [show.resource(row, item, "LastUpdatedTimestamp") for item in shown], **more}
 
 
@@ -81,19 +82,19 @@ def describe_stack_events(ctx: Context, *, stack_name: str, next_token: str | No
     return {"StackEvents": [show.event(row, event) for _, event in found], **more}
 
 
-@operation(read_only=True)
+@operation(transaction=False)
 def list_exports(ctx: Context, *, next_token: str | None = None) -> Structure:
     """List what the account's stacks export in the region."""
-    found = sorted(state.exports(ctx).items())
+    found = sorted(ctx.snapshot(state.exports).items())
     shown, more = paging.page(found, next_token, limits.PAGE_EXPORTS)
     exports = [{"ExportingStackId": export.stack_id, "Name": name, "Value": export.value} for name, export in shown]
     return {"Exports": exports, **more}
 
 
-@operation(read_only=True)
+@operation(transaction=False)
 def list_imports(ctx: Context, *, export_name: str, next_token: str | None = None) -> Structure:
     """List the stacks that use an export."""
-    found = sorted(state.importers(ctx, export_name))
+    found = sorted(ctx.snapshot(lambda inner: state.importers(inner, export_name)))
     if not found:
         raise ValidationError(f"Export '{export_name}' is not imported by any stack.")
     shown, more = paging.page(found, next_token, limits.PAGE_EXPORTS)

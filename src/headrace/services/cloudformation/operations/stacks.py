@@ -1,5 +1,6 @@
 """Stacks: made, changed, removed, described."""
 
+import re
 from typing import Any
 
 from headrace.kit.errors import ValidationError
@@ -8,6 +9,7 @@ from headrace.services.cloudformation import errors, limits, paging, show, state
 from headrace.services.cloudformation.prepare import Prepared, Request, prepare
 
 Structure = dict[str, Any]
+_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]*")
 
 _DONE = (
     "CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "UPDATE_FAILED", "IMPORT_COMPLETE",
@@ -55,6 +57,11 @@ def create_stack(
 
 def new_stack(ctx: Context, name: str, status: str) -> state.Stack:
     """A stack that is not kept yet."""
+    if not _NAME.fullmatch(name) or len(name) > limits.STACK_NAME_CHARACTERS_MAX:
+        raise ValidationError(
+            f"1 validation error detected: Value '{name}' at 'stackName' failed to satisfy constraint: Member must satisfy "
+            "regular expression pattern: [a-zA-Z][-a-zA-Z0-9]*"
+        )
     return state.Stack(
         stack_id=f"arn:aws:cloudformation:{ctx.region}:{ctx.account}:stack/{name}/{ctx.ids.uuid()}",
         name=name, account=ctx.account, region=ctx.region, principal=ctx.principal.arn, created_at=ctx.clock.now(),
@@ -191,21 +198,26 @@ def continue_update_rollback(ctx: Context, *, stack_name: str, client_request_to
     return {}
 
 
-@operation(read_only=True)
+@operation(transaction=False)
 def describe_stacks(ctx: Context, *, stack_name: str | None = None, next_token: str | None = None) -> Structure:
     """Describe one stack (deleted ones by their id), or all that are not deleted."""
-    if stack_name is not None:
-        return {"Stacks": [show.stack(ctx, state.stack(ctx, stack_name))]}
-    found = [row for row in state.stacks(ctx) if row.status != "DELETE_COMPLETE"]
-    found.sort(key=lambda row: -row.created_at)
-    shown, more = paging.page(found, next_token, limits.PAGE_STACKS)
-    return {"Stacks": [show.stack(ctx, row) for row in shown], **more}
+
+    def body(inner: Context) -> Structure:
+        if stack_name is not None:
+            return {"Stacks": [show.stack(state.stack(inner, stack_name))]}
+        found = [row for row in state.stacks(inner) if row.status != "DELETE_COMPLETE"]
+        found.sort(key=lambda row: -row.created_at)
+        shown, more = paging.page(found, next_token, limits.PAGE_STACKS)
+        return {"Stacks": [show.stack(row) for row in shown], **more}
+
+    return ctx.snapshot(body)
 
 
-@operation(read_only=True)
+@operation(transaction=False)
 def list_stacks(ctx: Context, *, next_token: str | None = None, stack_status_filter: list[str] | None = None) -> Structure:
     """List stacks, deleted ones too."""
-    found = [row for row in state.stacks(ctx) if not stack_status_filter or row.status in stack_status_filter]
+    rows = ctx.snapshot(lambda inner: list(state.stacks(inner)))
+    found = [row for row in rows if not stack_status_filter or row.status in stack_status_filter]
     found.sort(key=lambda row: -row.created_at)
     shown, more = paging.page(found, next_token, limits.PAGE_STACKS)
     return {"StackSummaries": [show.summary(row) for row in shown], **more}

@@ -63,6 +63,7 @@ class Kind:
     finish: Callable[[Call, str, Properties], None] | None = None
     ready: Callable[[Call, str, Properties], bool] | None = None
     slow: bool = False
+    takes_stack_tags: bool = True
     adopt: Callable[[Call, str, Properties], str | None] | None = None
     replaces: Callable[[Properties, Properties], bool] | None = None
 

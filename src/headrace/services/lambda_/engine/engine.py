@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from headrace.services.lambda_.engine.sandbox import Sandbox
 
 _SIGNALS = {6: "aborted", 9: "killed", 11: "segmentation fault", 15: "terminated"}
 _HOUSEKEEPING_SECONDS = 5.0
+_GRACE_LOOK_SECONDS = 0.01
+_REMOVE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Engine:
         self.pool = Pool(settings.environments_max)
         self._stopping = False
         self._relay = Relay(settings.endpoint_port)
-        self._made_groups: dict[int, Group] = {}
+        self._left_groups: list[Group] = []
         self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = queue.SimpleQueue()
         shutil.rmtree(settings.folder, ignore_errors=True)
         settings.folder.mkdir(parents=True, exist_ok=True)
@@ -96,36 +99,38 @@ class Engine:
     def _make(self, function: Function) -> Environment:
         slot, gone = self.pool.take_slot()
         if gone is not None:
-            gone.stop()
-            self._close_endpoint(gone)
+            self._dismantle(gone)
+        day = time.strftime("%Y/%m/%d", time.gmtime(self._settings.now_ms() / 1000))
+        stream = f"{day}/[{function.version}]{uuid.uuid4().hex}"
+        environment = Environment(function, slot, stream, self._settings.now_ms)
         try:
             variables, seconds = function.credentials()
-            day = time.strftime("%Y/%m/%d", time.gmtime(self._settings.now_ms() / 1000))
-            stream = f"{day}/[{function.version}]{uuid.uuid4().hex}"
-            environment = Environment(function, slot, stream, self._settings.now_ms)
             environment.expires_at = environment.started_at + min(seconds * 0.8, limits.ENVIRONMENT_AGE_SECONDS_MAX)
             named = {**variables, "AWS_LAMBDA_LOG_STREAM_NAME": stream}
             folder = self._settings.folder / f"{slot}-{uuid.uuid4().hex[:8]}"
-            self._in_starter(lambda: environment.spawn(self._sandbox, folder, self._group(slot), named))
+            self._in_starter(lambda: environment.spawn(self._sandbox, folder, self._group(), named))
             return environment
         except BaseException:
-            self.pool.give_back(slot)
+            self._end(environment)
             raise
 
-    def _in_starter(self, job: Callable[[], Any]) -> None:
+    def _in_starter(self, job: Callable[[], Any]) -> Any:
         done: Future[Any] = Future()
         self._jobs.put((job, done))
-        done.result()
+        while True:
+            try:
+                return done.result(1.0)
+            except FutureTimeout:
+                if not self._starter.is_alive():
+                    raise Stopped from None
 
-    def _group(self, slot: int) -> Group | None:
+    def _group(self) -> Group | None:
+        """A control group for one environment."""
         if self._groups is None:
             return None
-        group = self._made_groups.get(slot)
-        if group is None:
-            path, version = self._groups
-            group = Group(path / f"headrace-{os.getpid()}-{slot}", version)
-            group.path.mkdir(exist_ok=True)
-            self._made_groups[slot] = group
+        path, version = self._groups
+        group = Group(path / f"headrace-{os.getpid()}-{uuid.uuid4().hex[:12]}", version)
+        group.path.mkdir()
         return group
 
     def _run(self, environment: Environment, request: Request, made: bool) -> tuple[Outcome, bool]:
@@ -160,31 +165,40 @@ class Engine:
         if environment.endpoint is not None:
             self._relay.serve(environment.endpoint)
 
-    def _close_endpoint(self, environment: Environment) -> None:
+    def _end(self, environment: Environment) -> None:
+        self._dismantle(environment)
+        self.pool.give_back(environment.slot)
+
+    def _dismantle(self, environment: Environment) -> None:
         if environment.endpoint is not None:
+            # Closed by the thread that accepts on it.
             self._relay.close(environment.endpoint)
             environment.endpoint = None
-
-    def _end(self, environment: Environment) -> None:
-        self._close_endpoint(environment)
         environment.stop()
-        self.pool.give_back(environment.slot)
+        if environment.group is not None and not environment.group.remove():
+            self._left_groups.append(environment.group)
 
     def retire(self, arn: str, version: str | None = None) -> None:
         """Stop the idle environments of a function (or of one version) because it changed or is gone."""
         for environment in self.pool.retire(arn, version):
             self._end(environment)
 
-    def stop(self) -> None:
-        """Stop everything. What runs ends as Stopped: its process dies with the thread that started it."""
+    def stop(self, grace_seconds: float = 0.0) -> None:
+        """Stop everything, after a while in which what runs may end. What does not ends as Stopped."""
         self._stopping = True
+        deadline = time.monotonic() + grace_seconds
+        while self.pool.total_busy() and time.monotonic() < deadline:
+            time.sleep(_GRACE_LOOK_SECONDS)
+        # The processes die with the thread that started them.
         self._jobs.put(None)
         self._starter.join(5)
         for environment in self.pool.take_all():
             self._end(environment)
         self._relay.stop()
-        for group in self._made_groups.values():
-            group.remove()
+        deadline = time.monotonic() + _REMOVE_SECONDS
+        while self._left_groups and time.monotonic() < deadline:
+            time.sleep(_GRACE_LOOK_SECONDS)
+            self._remove_left_groups()
         shutil.rmtree(self._settings.folder, ignore_errors=True)
 
     def _start_and_keep_house(self) -> None:
@@ -203,7 +217,13 @@ class Engine:
                 self._keep_house()
                 due = time.monotonic() + _HOUSEKEEPING_SECONDS
 
+    def _remove_left_groups(self) -> None:
+        for group in list(self._left_groups):
+            if group.remove():
+                self._left_groups.remove(group)
+
     def _keep_house(self) -> None:
+        self._remove_left_groups()
         now = time.monotonic()
         for environment in self.pool.take_stale(now - self._settings.idle_seconds, now):
             self._end(environment)

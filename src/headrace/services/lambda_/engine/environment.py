@@ -49,7 +49,6 @@ class Environment:
         self.init_ms: float | None = None
         self.alive = False
         self.group: Group | None = None
-        self.kills_before = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._poll = select.poll()
@@ -72,7 +71,6 @@ class Environment:
         groups = []
         if group is not None:
             group.limit(function.memory_mib * 1024 * 1024)
-            self.kills_before = group.kills()
             groups = [group.procs]
         control, theirs = socket.socketpair()
         self._output, output = os.pipe()
@@ -286,7 +284,7 @@ class Environment:
 
     def ran_out_of_memory(self) -> bool:
         """Whether the kernel killed something in it for that."""
-        return self.group is not None and self.group.kills() > self.kills_before
+        return self.group is not None and self.group.kills() > 0
 
     def stop(self) -> None:
         """End the process and give everything back."""

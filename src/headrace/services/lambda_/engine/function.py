@@ -22,8 +22,6 @@ class Function:
     memory_mib: int = 128
     timeout_seconds: float = 3
     temporary_mib: int = 512
-    region: str = "us-east-1"
-    runtime: str = "python3.11"
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     credentials: Callable[[], tuple[Mapping[str, str], float]] = field(default=lambda: ({}, 86_400.0), repr=False, compare=False)
     """Variables of the execution role and for how many seconds they hold; asked for with each new environment."""

@@ -2,13 +2,11 @@
 
 import contextlib
 import os
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 _MOUNT = Path("/sys/fs/cgroup")
-_REMOVE_TRIES = 50
-_REMOVE_PAUSE_SECONDS = 0.01
+_VERSION_1 = ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +22,11 @@ class Group:
         return str(self.path / "cgroup.procs")
 
     def limit(self, size_bytes: int) -> None:
-        """Set the limit, and begin to measure anew."""
-        if self.version == 2:
-            (self.path / "memory.max").write_text(str(size_bytes))
-            with contextlib.suppress(OSError):
-                (self.path / "memory.swap.max").write_text("0")
-            return
-        with contextlib.suppress(OSError):  # a group used before: its limit for memory and swap can't be below that of memory
-            (self.path / "memory.memsw.limit_in_bytes").write_text("-1")
-        (self.path / "memory.limit_in_bytes").write_text(str(size_bytes))
+        """Set the limit; swapping does not get around it."""
+        limit, swap = ("memory.max", "memory.swap.max") if self.version == 2 else _VERSION_1
+        (self.path / limit).write_text(str(size_bytes))
         with contextlib.suppress(OSError):
-            (self.path / "memory.memsw.limit_in_bytes").write_text(str(size_bytes))
-        with contextlib.suppress(OSError):
-            (self.path / "memory.max_usage_in_bytes").write_text("0")
+            (self.path / swap).write_text("0" if self.version == 2 else str(size_bytes))
 
     def peak_bytes(self) -> int:
         """The most memory that was used at one time; 0 when the kernel does not say."""
@@ -55,16 +45,15 @@ class Group:
             return 0
         return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
 
-    def remove(self) -> None:
-        """Remove the group; its processes must have been killed, and get a moment to be gone."""
-        for _ in range(_REMOVE_TRIES):
-            try:
-                self.path.rmdir()
-                return
-            except FileNotFoundError:
-                return
-            except OSError:
-                time.sleep(_REMOVE_PAUSE_SECONDS)
+    def remove(self) -> bool:
+        """Remove the group; False while a process that was killed is not quite gone."""
+        try:
+            self.path.rmdir()
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+        return True
 
 
 def parent() -> tuple[Path, int] | None:

@@ -31,13 +31,10 @@ class Pool:
                 raise Throttled("ReservedFunctionConcurrentInvocationLimitExceeded")
             self._busy[function.arn] += 1
             warm = self._idle.get(_key(function))
-            while warm:
-                environment = warm.pop()
-                if environment.expires_at > time.monotonic():
-                    return environment
-                warm.insert(0, environment)
-                break
-            return None
+            # One that is too old is left where it is: the housekeeping ends it.
+            if not warm or warm[-1].expires_at <= time.monotonic():
+                return None
+            return warm.pop()
 
     def take_slot(self) -> tuple[int, Environment | None]:
         """Room for a new environment, and the idle one that must go to make it. Throttled when all are busy."""

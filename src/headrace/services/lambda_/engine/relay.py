@@ -16,6 +16,7 @@ class Relay:
         self._port = port
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopped = False
         self._accepting: dict[socket.socket, asyncio.Task[None]] = {}
 
     def serve(self, listener: socket.socket) -> None:
@@ -23,10 +24,15 @@ class Relay:
         listener.setblocking(False)
 
         def begin() -> None:
-            assert self._loop is not None
-            self._accepting[listener] = self._loop.create_task(self._accept(listener))
+            task = self._accepting[listener] = loop.create_task(self._accept(listener))
+            task.add_done_callback(lambda _: listener.close())
 
-        self._running().call_soon_threadsafe(begin)
+        with self._lock:
+            if self._stopped:
+                listener.close()
+                return
+            loop = self._running()
+            loop.call_soon_threadsafe(begin)
 
     def close(self, listener: socket.socket) -> None:
         """Stop accepting, and close the listener."""
@@ -35,16 +41,17 @@ class Relay:
             task = self._accepting.pop(listener, None)
             if task is not None:
                 task.cancel()
-                task.add_done_callback(lambda _: listener.close())
 
-        if self._loop is None:
-            listener.close()
-        else:
-            self._loop.call_soon_threadsafe(end)
+        with self._lock:
+            if self._loop is None:
+                listener.close()
+            else:
+                self._loop.call_soon_threadsafe(end)
 
     def stop(self) -> None:
         """Close everything and end the thread."""
         with self._lock:
+            self._stopped = True
             loop, self._loop = self._loop, None
         if loop is None:
             return
@@ -59,14 +66,16 @@ class Relay:
         asyncio.run_coroutine_threadsafe(finish(), loop)
         self._thread.join(5)
         loop.close()
+        for listener in self._accepting:
+            listener.close()
+        self._accepting.clear()
 
     def _running(self) -> asyncio.AbstractEventLoop:
-        with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=self._loop.run_forever, name="lambda-relay", daemon=True)
-                self._thread.start()
-            return self._loop
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=self._loop.run_forever, name="lambda-relay", daemon=True)
+            self._thread.start()
+        return self._loop
 
     async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()

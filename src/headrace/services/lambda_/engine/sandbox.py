@@ -44,7 +44,6 @@ class Sandbox:
         self.python = os.path.realpath(sys.executable)
         self.network = network
         self._packages = [path for name in RUNTIME_PACKAGES if (path := _find(name)) is not None]
-        self.runtime_missing = _find("awslambdaric") is None
         self.root = os.geteuid() == 0
         found = shutil.which("bwrap") if bubblewrap is None else bubblewrap
         self._bubblewrap, self._why_not = _try(found, self.python, self.root) if found else ("", "it is not installed")

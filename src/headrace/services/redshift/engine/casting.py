@@ -6,7 +6,7 @@ from typing import Any
 import duckdb
 
 from headrace.services.redshift.engine.copying import Options
-from headrace.services.redshift.engine.failures import unsupported
+from headrace.services.redshift.engine.formats import parsing
 from headrace.services.redshift.engine.scan import identifier, literal
 
 
@@ -44,26 +44,6 @@ def target(name: str, stored: str, nullable: bool, facts: dict[str, Any]) -> Tar
     return Target(name, stored, declared, limit, "identity" in facts, not nullable)
 
 
-_STRPTIME = (("YYYY", "%Y"), ("YY", "%y"), ("MONTH", "%B"), ("MON", "%b"), ("MM", "%m"), ("DD", "%d"), ("HH24", "%H"),
-             ("HH12", "%I"), ("HH", "%H"), ("MI", "%M"), ("SSSSS", "%f"), ("SS", "%S"), ("US", "%f"), ("AM", "%p"),
-             ("PM", "%p"), ("OF", "%z"), ("TZ", "%Z"))  # fmt: skip
-
-
-def strptime(given: str) -> str:
-    """A DATEFORMAT or TIMEFORMAT in strptime's letters."""
-    result, at = "", 0
-    while at < len(given):
-        for ours, theirs in _STRPTIME:
-            if given[at : at + len(ours)].upper() == ours:
-                result, at = result + theirs, at + len(ours)
-                break
-        else:
-            if given[at].isalpha() and given[at] not in "Tt":
-                raise unsupported(f"the format '{given}'")
-            result, at = result + given[at].replace("%", "%%"), at + 1
-    return result
-
-
 _AUTO_TIMES = ("%Y%m%d", "%Y%m%d %H%M%S", "%m/%d/%Y", "%m/%d/%Y %H:%M:%S", "%b %d, %Y", "%d %b %Y",
                "%d-%b-%Y", "%b-%d-%Y", "%d.%m.%Y", "%m-%d-%Y", "%b %d %H:%M:%S %Y", "%Y.%m.%d")  # fmt: skip
 
@@ -78,7 +58,9 @@ def _time(text: str, stored: str, given: str) -> str:
         formats = "[" + ", ".join(literal(form) for form in _AUTO_TIMES) + "]"
         return f"coalesce(try_cast({text} as {kind}), cast(try_strptime({text}, {formats}) as {kind}), cast({text} as {kind}))"
     if mode and mode != "auto":
-        return f"cast(strptime({text}, {literal(strptime(given))}) as {kind})"
+        # COPY's own default writes HH for hours up to 23.
+        form = parsing(given) if "%p" in parsing(given) else parsing(given).replace("%I", "%H")
+        return f"cast(strptime({text}, {literal(form)}) as {kind})"
     return f"cast({text} as {kind})"
 
 

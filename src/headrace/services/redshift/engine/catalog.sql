@@ -5,6 +5,7 @@ create table if not exists headrace.load_error_rows (query_id bigint, table_name
   line_number bigint, column_name varchar, column_type varchar, raw_line varchar, raw_value varchar, error_code integer, error_message varchar,
   noted_at timestamp);
 create table if not exists headrace.load_commit_rows (query_id bigint, filename varchar, lines_scanned bigint, noted_at timestamp);
+create table if not exists headrace.databases (name varchar primary key);
 create table if not exists headrace.users (user_name varchar primary key, is_super boolean);
 create table if not exists headrace.materialized_views (schema_name varchar, view_name varchar, definition varchar, refreshed_at timestamp);
 create or replace view headrace.stl_load_errors as select 100 as userid, 0 as slice, 0 as tbl, noted_at as starttime, query_id as query,
@@ -57,19 +58,23 @@ create or replace view headrace.column_facts as
 
 -- ---- pg_catalog ------------------------------------------------------------------------------------------------------
 create or replace view headrace.pg_namespace as select cast(oid as bigint) as oid, name as nspname, 100 as nspowner, cast(null as varchar) as nspacl from headrace.schemata;
+create or replace view headrace.primary_keys as select 2000000000 + relation as oid, any_value(table_name) || '_pkey' as name, any_value(s.oid) as schema_oid,
+  relation, count(*) as columns from headrace.column_facts f join headrace.schemata s on s.name = f.schema where primary_key is not null group by relation;
 create or replace view headrace.pg_class as select cast(oid as bigint) as oid, name as relname, cast(schema_oid as bigint) as relnamespace, cast(0 as bigint) as reltype,
   0 as reloftype, 100 as relowner, 0 as relam, cast(oid as bigint) as relfilenode, 0 as reltablespace, 0 as relpages, rows as reltuples,
   0 as reltoastrelid, false as relhasindex, false as relisshared, case when temporary then 't' else 'p' end as relpersistence, kind as relkind,
   cast(columns as smallint) as relnatts, cast(0 as smallint) as relchecks, false as relhasoids, false as relhaspkey, false as relhasrules, false as relhassubclass,
   false as relhastriggers, cast(0 as smallint) as reltriggers, false as relrowsecurity, false as relforcerowsecurity, false as relispartition,
   'd' as relreplident, cast(null as varchar) as relacl, cast(null as varchar) as reloptions, 8 as releffectivediststyle, 0 as reldiststyle
-  from headrace.relations;
+  from (select oid, name, schema_oid, kind, columns, temporary, rows from headrace.relations
+    union all select oid, name, schema_oid, 'i', columns, false, 0.0 from headrace.primary_keys);
 create or replace view headrace.pg_attribute as select cast(relation as bigint) as attrelid, name as attname, headrace.hr_type_oid(declared) as atttypid, -1 as attstattarget,
   cast(-1 as smallint) as attlen, cast(number as smallint) as attnum, 0 as attndims, -1 as attcacheoff, headrace.hr_type_modifier(declared) as atttypmod,
   false as attbyval, 'x' as attstorage, 'i' as attalign, not nullable as attnotnull, column_default is not null or identity is not null as atthasdef,
   false as attisdropped, true as attislocal, 0 as attinhcount, 0 as attcollation, '' as attidentity, '' as attgenerated, 0 as attencodingtype,
   distkey as attisdistkey, sortkey as attsortkeyord, cast(null as varchar) as attacl, cast(null as varchar) as attfdwoptions
-  from headrace.column_facts;
+  from (select * from headrace.column_facts
+    union all select * replace (2000000000 + relation as relation, primary_key as number) from headrace.column_facts where primary_key is not null);
 create or replace view headrace.pg_attrdef as select cast(relation as bigint) * 2000 + number as oid, cast(relation as bigint) as adrelid, cast(number as smallint) as adnum,
   coalesce(column_default, '"identity"(' || relation || ', ' || number - 1 || ', ''' || identity || ''')') as adbin,
   coalesce(column_default, '"identity"(' || relation || ', ' || number - 1 || ', ''' || identity || ''')') as adsrc
@@ -82,8 +87,8 @@ create or replace view headrace.pg_type as select cast(oid as bigint) as oid, na
     (1042, 'bpchar', -1, 'S'), (1043, 'varchar', -1, 'S'), (1082, 'date', 4, 'D'), (1083, 'time', 8, 'D'), (1114, 'timestamp', 8, 'D'),
     (1184, 'timestamptz', 8, 'D'), (1186, 'interval', 16, 'T'), (1700, 'numeric', -1, 'N'), (4000, 'super', -1, 'U'), (6551, 'varbyte', -1, 'U'))
     as t(oid, name, size, category);
-create or replace view headrace.pg_database as select 1 as oid, current_database() as datname, 100 as datdba, 6 as encoding, 'c' as datlocprovider, 'C' as datcollate, 'C' as datctype,
-  cast(null as varchar) as daticulocale, false as datistemplate, true as datallowconn, -1 as datconnlimit, cast(null as varchar) as datacl, 0 as dattablespace, 0 as datlastsysoid;
+create or replace view headrace.pg_database as select row_number() over (order by name) as oid, name as datname, 100 as datdba, 6 as encoding, 'c' as datlocprovider, 'C' as datcollate, 'C' as datctype,
+  cast(null as varchar) as daticulocale, false as datistemplate, true as datallowconn, -1 as datconnlimit, cast(null as varchar) as datacl, 0 as dattablespace, 0 as datlastsysoid from headrace.databases;
 create or replace view headrace.pg_user as select user_name as usename, 100 + row_number() over (order by user_name) - 1 as usesysid, is_super as usecreatedb, is_super as usesuper,
   false as usecatupd, '********' as passwd, cast(null as timestamp) as valuntil, cast(null as varchar) as useconfig from headrace.users;
 create or replace view headrace.pg_user_info as select *, 'UNLIMITED' as useconnlimit from headrace.pg_user;
@@ -102,14 +107,15 @@ create or replace view headrace.pg_depend as select 0 as classid, 0 as objid, 0 
 create or replace view headrace.pg_description as select cast(0 as bigint) as objoid, cast(0 as bigint) as classoid, 0 as objsubid, '' as description where false;
 create or replace view headrace.pg_shdescription as select * from headrace.pg_description;
 create or replace view headrace.pg_trigger as select cast(0 as bigint) as oid, cast(0 as bigint) as tgrelid, '' as tgname, '' as tgenabled, false as tgisinternal where false;
-create or replace view headrace.pg_index as select cast(0 as bigint) as indexrelid, cast(0 as bigint) as indrelid, false as indisunique, false as indisprimary, false as indisclustered,
-  true as indisvalid, '' as indkey, cast(null as varchar) as indpred, cast(null as varchar) as indexprs, false as indisreplident where false;
+create or replace view headrace.pg_index as select cast(oid as bigint) as indexrelid, cast(relation as bigint) as indrelid, true as indisunique, true as indisprimary,
+  false as indisclustered, true as indisvalid, (select string_agg(number, ' ' order by primary_key) from headrace.column_facts f where f.relation = k.relation
+  and primary_key is not null) as indkey, cast(null as varchar) as indpred, cast(null as varchar) as indexprs, false as indisreplident from headrace.primary_keys k;
 create or replace view headrace.pg_constraint as select cast(relation as bigint) * 3 as oid, table_name || '_pkey' as conname, cast(max(s.oid) as bigint) as connamespace, 'p' as contype,
   false as condeferrable, false as condeferred, cast(relation as bigint) as conrelid, 0 as contypid, cast(0 as bigint) as confrelid, cast(0 as bigint) as conparentid,
   list(number order by primary_key) as conkey, cast(null as integer[]) as confkey,
   'PRIMARY KEY (' || string_agg(f.name, ', ' order by primary_key) || ')' as consrc
   from headrace.column_facts f join headrace.schemata s on s.name = f.schema where primary_key is not null group by relation, table_name;
-create or replace view headrace.pg_proc as select 0 as oid, '' as proname, 0 as pronamespace, 0 as prorettype, '' as proargtypes, false as proisagg, 'f' as prokind, 0 as prolang, '' as prosrc where false;
+create or replace view headrace.pg_proc as select 0 as oid, '' as proname, false as proiswindow, 0 as pronamespace, 0 as prorettype, '' as proargtypes, false as proisagg, 'f' as prokind, 0 as prolang, '' as prosrc where false;
 create or replace view headrace.pg_settings as select name, setting, '' as unit, '' as category from (values ('max_index_keys', '32'), ('server_version', '8.0.2')) t(name, setting);
 create or replace view headrace.pg_tables as select schema as schemaname, name as tablename, 'rdsdb' as tableowner, cast(null as varchar) as tablespace, false as hasindexes, false as hasrules,
   false as hastriggers from headrace.relations where kind = 'r';
@@ -165,8 +171,8 @@ create or replace view headrace.svv_redshift_columns as select database_name, sc
 create or replace view headrace.svv_all_schemas as select current_database() as database_name, name as schema_name, 100 as schema_owner, 'local' as schema_type, cast(null as varchar) as schema_acl,
   cast(null as varchar) as source_database, cast(null as varchar) as schema_option from headrace.schemata where name <> 'pg_temp_1';
 create or replace view headrace.svv_redshift_schemas as select database_name, schema_name, schema_owner, schema_type, schema_acl, schema_option from headrace.svv_all_schemas;
-create or replace view headrace.svv_redshift_databases as select current_database() as database_name, 100 as database_owner, 'local' as database_type, cast(null as varchar) as database_acl,
-  cast(null as varchar) as database_options, 'Snapshot Isolation' as database_isolation_level;
+create or replace view headrace.svv_redshift_databases as select name as database_name, 100 as database_owner, 'local' as database_type, cast(null as varchar) as database_acl,
+  cast(null as varchar) as database_options, 'Snapshot Isolation' as database_isolation_level from headrace.databases;
 create or replace view headrace.svv_table_info as select current_database() as "database", r.schema, cast(r.oid as bigint) as table_id, r.name as "table", 'N' as encoded,
   coalesce((select 'KEY(' || f.name || ')' from headrace.column_facts f where f.relation = r.oid and f.distkey), 'AUTO(ALL)') as diststyle,
   coalesce((select f.name from headrace.column_facts f where f.relation = r.oid and f.sortkey = 1), 'AUTO(SORTKEY)') as sortkey1,
@@ -183,3 +189,12 @@ create or replace view headrace.stv_mv_info as select * from headrace.svv_mv_inf
 create or replace view headrace.stv_tbl_perm as select 0 as slice, cast(oid as bigint) as id, name, cast(rows as bigint) as rows, 0 as temp from headrace.relations where kind = 'r';
 create or replace view headrace.sys_load_history as select 100 as user_id, query_id, 'completed' as status, min(noted_at) as start_time, max(noted_at) as end_time, max(lines_scanned) as loaded_rows,
   count(*) as file_count from headrace.load_commit_rows group by query_id;
+create or replace table headrace.history (number bigint, user_name varchar, database_name varchar, pid integer, text varchar, started_at timestamp,
+  ended_at timestamp, status varchar, error varchar);
+create or replace view headrace.sys_query_history as select 100 as user_id, number as query_id, user_name as username, database_name, pid as session_id, status,
+  text as query_text, started_at as start_time, ended_at as end_time, cast(date_diff('microsecond', started_at, coalesce(ended_at, now() at time zone 'UTC')) as bigint) as elapsed_time,
+  error as error_message from headrace.history;
+create or replace view headrace.stl_query as select 100 as userid, number as query, database_name as "database", text as querytxt, started_at as starttime, ended_at as endtime,
+  case when status = 'failed' then 1 else 0 end as aborted, pid from headrace.history;
+create or replace view headrace.stv_recents as select 100 as userid, case when ended_at is null then 'Running' else 'Done' end as status, started_at as starttime,
+  cast(date_diff('microsecond', started_at, coalesce(ended_at, now() at time zone 'UTC')) as bigint) as duration, user_name, database_name as db_name, text as query, pid from headrace.history;

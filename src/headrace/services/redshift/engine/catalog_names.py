@@ -3,6 +3,7 @@
 import re
 from importlib.resources import files
 
+FOREIGN = ("duckdb_", "sqlite_", "pragma_")  # DuckDB's own system tables, which Redshift has not
 PREFIXES = ("pg_", "svv_", "svl_", "svcs_", "stl_", "stv_", "sys_")
 _INFORMATION = "information_"
 CATALOG_SQL = files("headrace.services.redshift.engine").joinpath("catalog.sql").read_text()

@@ -59,13 +59,15 @@ class Database:
         self._root.execute("insert into headrace.edition values (?)", [wanted])
         self._root.execute("commit")
 
-    def set_users(self, names: list[str], master: str) -> None:
-        """Who may connect, for the system tables."""
+    def tell(self, users: list[str], master: str, databases: list[str]) -> None:
+        """Who may connect and what databases there are, for the system tables."""
         with self._lock:
             connection = self._root.cursor()
         connection.execute("begin")
         connection.execute("delete from headrace.users")
-        connection.executemany("insert into headrace.users values (?, ?)", [[name, name == master] for name in names])
+        connection.executemany("insert into headrace.users values (?, ?)", [[name, name == master] for name in users])
+        connection.execute("delete from headrace.databases")
+        connection.executemany("insert into headrace.databases values (?)", [[name] for name in databases])
         connection.execute("commit")
         connection.close()
 

@@ -218,8 +218,13 @@ def drop(text: str) -> Statement:
         texts.append(
             f"drop {what} {'if exists ' if quiet else ''}{qualified(schema, name) if name else identifier(schema)}{tail}"
         )
+    for schema, name in targets if materialized else []:
+        texts.append(
+            "delete from headrace.materialized_views"
+            f" where schema_name = {literal(schema or 'public')} and view_name = {literal(name)}"
+        )
     tag = f"DROP {'MATERIALIZED ' if materialized else ''}{kind}"
-    return Statement("ddl", tag, (texts[0],), tuple(texts[1:]), values={"dropped": targets if materialized else []})
+    return Statement("ddl", tag, (texts[0],), tuple(texts[1:]))
 
 
 def truncate(text: str) -> Statement:
@@ -284,12 +289,10 @@ READERS: dict[str, Callable[[str], Statement]] = {
     "CREATE TEMPORARY": create_table,
     "CREATE LOCAL": create_table,
     "CREATE VIEW": create_view,
-    "CREATE OR": lambda text: (
-        create_view(text) if re.match(r"(?i)create\s+or\s+replace\s+view", text) else _refuse("this CREATE OR REPLACE")
-    ),
     "CREATE SCHEMA": create_schema,
     "ALTER TABLE": alter_table,
     "DROP TABLE": drop,
+    "DROP MATERIALIZED": drop,
     "DROP VIEW": drop,
     "DROP SCHEMA": drop,
     "TRUNCATE": truncate,

@@ -3,6 +3,7 @@
 Every rule is here for one reason: without it a statement would run and mean something else.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
@@ -13,12 +14,14 @@ from sqlglot.errors import ErrorLevel, ParseError, TokenError, UnsupportedError
 from sqlglot.generators.duckdb import DuckDBGenerator
 from sqlglot.parsers.redshift import RedshiftParser
 
-from headrace.services.redshift.engine import catalog_names, functions
+from headrace.services.redshift.engine import catalog_names, column_names, formats, functions
 from headrace.services.redshift.engine.failures import SqlError, syntax, unsupported
 from headrace.services.redshift.engine.scan import PARAMETER
 
 SLOT = "\x00"  # generated text is cut here: between two stands the number of a parameter, or the name of a session value
 INTERNAL_SCHEMA = "headrace"
+USER_FUNCTIONS = "headrace_functions"
+USER_PREFIX = "udf_"
 TEMPORARY = "hr_temp_"
 
 
@@ -40,9 +43,6 @@ class SourceDialect(Redshift):
             name: parse
             for name, parse in RedshiftParser.FUNCTION_PARSERS.items()
             if name not in functions.OWN and name not in functions.MACROS and name not in functions.RENAMED
-        }
-        NO_PAREN_FUNCTION_PARSERS: ClassVar = {
-            name: parse for name, parse in RedshiftParser.NO_PAREN_FUNCTION_PARSERS.items() if name != "APPROXIMATE"
         }
 
 
@@ -70,7 +70,7 @@ def parse(text: str) -> exp.Expression:
         near = str(first.get("highlight") or "end of input")
         place = text.find(near) + 1 if first.get("highlight") else len(text)
         raise syntax(f'syntax error at or near "{near}"', place) from None
-    except (TokenError, RecursionError) as error:
+    except TokenError as error:
         raise syntax(f"the statement cannot be read: {str(error)[:200]}") from None
     found = [tree for tree in trees if tree is not None]
     if len(found) != 1:
@@ -86,7 +86,7 @@ def generate(tree: exp.Expression) -> str:
         raise unsupported(str(error)[:200]) from None
 
 
-def _macro(name: str, *arguments: exp.Expression | str) -> exp.Anonymous:
+def _macro(name: str, *arguments: exp.Expr) -> exp.Anonymous:
     return exp.Anonymous(this=f"{INTERNAL_SCHEMA}.{name}", expressions=list(arguments))
 
 
@@ -142,6 +142,8 @@ def _table(node: exp.Table) -> exp.Expression:
         node.set("this", exp.to_identifier(target, quoted=True))
     elif schema in ("pg_catalog", "information_schema") or (not schema and name.startswith(catalog_names.PREFIXES)):
         raise SqlError("42P01", f'relation "{schema + "." if schema else ""}{name}" does not exist')
+    elif not schema and name.startswith(catalog_names.FOREIGN):
+        raise SqlError("42P01", f'relation "{name}" does not exist')
     elif schema in ("main", "temp", "system"):
         raise SqlError("3F000", f'schema "{schema}" does not exist')
     return node
@@ -153,23 +155,32 @@ def _table(node: exp.Table) -> exp.Expression:
 def _anonymous(node: exp.Anonymous) -> exp.Expression:
     name = str(node.this).upper()
     arguments = node.expressions
-    if name.startswith(INTERNAL_SCHEMA.upper() + "."):
+    if name.startswith(INTERNAL_SCHEMA.upper()) and "." in name:
         return node
+    if name in functions.TEXTUAL:
+        both = name in ("CONCAT", "CHARINDEX")
+        arguments = [_text(one) if number == 0 or (both and number == 1) else one for number, one in enumerate(arguments)]
+    if name == "TRUNC" and any(one.find(exp.AggFunc) for one in arguments):
+        return exp.Anonymous(this="trunc", expressions=arguments)
     if name in functions.MACROS:
         return _macro(functions.MACROS[name], *arguments)
     if name in functions.SESSION and not arguments:
         return slot(functions.SESSION[name])
     if name in functions.RENAMED:
+        textual = name not in functions.NOT_TEXTUAL
+        arguments = [_text(arguments[0]), *arguments[1:]] if textual and arguments else arguments
         return exp.Anonymous(this=functions.RENAMED[name], expressions=arguments)
+    if name in formats.FUNCTIONS:
+        return cast(exp.Expression, formats.FUNCTIONS[name](arguments))
     if name == "JSON_EXTRACT_PATH_TEXT":
         return _json_path(arguments)
     if name == "RATIO_TO_REPORT":
         return node  # its window gives it its meaning
+    if re.fullmatch(r"[A-Z_][A-Z0-9_]*", name) and name not in functions.OWN:
+        # Maybe a function that the user made; no function of DuckDB's own has such a name.
+        return exp.Anonymous(this=f"{USER_FUNCTIONS}.{USER_PREFIX}{name.lower()}", expressions=arguments)
     if name == "CURRENT_SETTING" and len(arguments) == 1 and isinstance(arguments[0], exp.Literal):
         return slot("setting:" + arguments[0].name.lower())
-    if name.isidentifier():
-        # Maybe a function that the user made: schema public holds nothing else, so DuckDB's own are not reached.
-        return exp.Anonymous(this=f"{INTERNAL_SCHEMA}_functions.{name.lower()}", expressions=arguments)
     raise SqlError("42883", f"function {name.lower()} does not exist")
 
 
@@ -250,6 +261,8 @@ def _listagg(node: exp.GroupConcat) -> exp.Expression:
 def _cast(node: exp.Cast) -> exp.Expression:
     """CAST to a text cuts it at the length; DECIMAL alone is DECIMAL(18,0); SUPER is JSON."""
     kind = node.to
+    if not isinstance(kind, exp.DataType):
+        raise unsupported("this type in a cast")
     if kind.this in exp.DataType.TEXT_TYPES and kind.this != exp.DataType.Type.NAME:
         text = _macro("hr_text", node.this)
         if not kind.expressions:
@@ -261,9 +274,11 @@ def _cast(node: exp.Cast) -> exp.Expression:
     return node
 
 
-def data_type(kind: exp.DataType) -> exp.DataType:
+def data_type(kind: exp.Expr) -> exp.DataType:
     """The type in DuckDB that holds a Redshift type."""
     types = exp.DataType.Type
+    if not isinstance(kind, exp.DataType):
+        raise unsupported("this type in a cast")
     if kind.this == types.DECIMAL and not kind.expressions:
         return exp.DataType.build("decimal(18,0)")
     if kind.this == types.DECIMAL and len(kind.expressions) == 1:
@@ -272,11 +287,18 @@ def data_type(kind: exp.DataType) -> exp.DataType:
         return exp.DataType.build("json", dialect="duckdb")
     if kind.this in exp.DataType.TEXT_TYPES:
         return exp.DataType.build("text")
-    if kind.this in (types.ARRAY, types.STRUCT, types.MAP, types.USERDEFINED, types.GEOMETRY, types.GEOGRAPHY, types.HLLSKETCH):
-        if str(kind.args.get("kind") or kind).lower() in ("regclass", "regtype", "regproc", "oid", '"char"'):
-            return exp.DataType.build("bigint")
+    if kind.this not in _TYPES:
         raise unsupported(f"the type {kind.sql().lower()}")
     return kind
+
+
+_TYPES = frozenset(
+    getattr(exp.DataType.Type, name)
+    for name in (
+        "BOOLEAN", "SMALLINT", "INT", "BIGINT", "FLOAT", "DOUBLE", "DECIMAL", "DATE", "TIME", "TIMESTAMP", "TIMESTAMPTZ",
+        "INTERVAL", "VARBINARY",
+    )
+)  # fmt: skip
 
 
 def _division(node: exp.Div | exp.Mod) -> exp.Expression:
@@ -290,9 +312,71 @@ def _division(node: exp.Div | exp.Mod) -> exp.Expression:
 def _like(node: exp.Like | exp.ILike) -> exp.Expression:
     # Redshift's LIKE has the backslash as its escape; DuckDB's has none.
     pattern = node.expression
+    node.set("this", _text(node.this))
     if isinstance(node.parent, exp.Escape) or (isinstance(pattern, exp.Literal) and "\\" not in pattern.this):
         return node
     return exp.Escape(this=node.copy(), expression=exp.Literal.string("\\"))
+
+
+def _text(node: exp.Expr) -> exp.Expr:
+    """A value as text: a string in a SUPER has its quotes only while it stays a SUPER."""
+    return node if isinstance(node, exp.Literal | exp.Var | exp.Null) else _macro("hr_text", node)
+
+
+def _text_argument(node: exp.Expression) -> exp.Expression:
+    node.set("this", _text(node.this))
+    if isinstance(node, exp.DPipe):
+        node.set("expression", _text(node.expression))
+    return node
+
+
+_PATHS = (exp.Dot, exp.Bracket)
+
+
+def _may_be_path(node: exp.Expr) -> bool:
+    return isinstance(node, _PATHS) or (isinstance(node, exp.Column) and bool(node.table))
+
+
+def _literal_beside(literal: exp.Expr, other: exp.Expr) -> exp.Expr:
+    """A quoted text as the type of what it is compared with; beside a SUPER it becomes a SUPER's string."""
+    if isinstance(literal, exp.Literal) and literal.is_string and _may_be_path(other):
+        return _macro("hr_literal", literal, other.copy())
+    return literal
+
+
+def _compare(node: exp.Expression) -> exp.Expression:
+    left, right = node.this, node.expression
+    node.set("this", _literal_beside(left, right))
+    node.set("expression", _literal_beside(right, left))
+    return node
+
+
+def _in(node: exp.In) -> exp.Expression:
+    if node.expressions and len(node.expressions) <= 100:
+        node.set("expressions", [_literal_beside(item, node.this) for item in node.expressions])
+    return node
+
+
+def _between(node: exp.Between) -> exp.Expression:
+    for side in ("low", "high"):
+        node.set(side, _literal_beside(node.args[side], node.this))
+    return node
+
+
+def _is(node: exp.Is) -> exp.Expression:
+    # A null inside of a SUPER is a null.
+    if isinstance(node.expression, exp.Null) and isinstance(node.this, exp.Column | exp.Dot | exp.Bracket):
+        node.set("this", _macro("hr_value", node.this))
+    return node
+
+
+def _unnest(node: exp.Unnest) -> exp.Expression:
+    """FROM t, t.path AS x: the elements of an array in a SUPER."""
+    path = node.expressions[0]
+    if len(node.expressions) != 1 or not isinstance(path, exp.Column | exp.Dot | exp.Bracket) or node.args.get("offset"):
+        raise unsupported("UNNEST of anything but a path into a SUPER")
+    node.set("expressions", [exp.Anonymous(this="json_extract", expressions=[path, exp.Literal.string("$[*]")])])
+    return node
 
 
 def _refuse(what: str) -> Callable[[Any], exp.Expression]:
@@ -303,6 +387,31 @@ def _refuse(what: str) -> Callable[[Any], exp.Expression]:
 
 
 RULES: dict[type[exp.Expr], Callable[[Any], exp.Expression]] = {
+    **dict.fromkeys((exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE), _compare),
+    **dict.fromkeys(
+        (
+            exp.DPipe,
+            exp.Upper,
+            exp.Lower,
+            exp.Trim,
+            exp.Replace,
+            exp.Left,
+            exp.Right,
+            exp.Reverse,
+            exp.Repeat,
+            exp.StartsWith,
+            exp.RegexpLike,
+            exp.RegexpILike,
+            exp.MD5,
+            exp.SHA,
+            exp.StrPosition,
+        ),
+        _text_argument,
+    ),
+    exp.Between: _between,
+    exp.In: _in,
+    exp.Is: _is,
+    exp.Unnest: _unnest,
     exp.Anonymous: _anonymous,
     exp.ApproxDistinct: lambda node: exp.Count(this=exp.Distinct(expressions=[node.this])),
     exp.Avg: _average,
@@ -322,11 +431,13 @@ RULES: dict[type[exp.Expr], Callable[[Any], exp.Expression]] = {
     exp.ILike: _like,
     exp.Identifier: _fold_identifier,
     exp.IntDiv: _division,
-    exp.Length: lambda node: _macro("hr_length", node.this),
+    exp.Length: lambda node: _macro("hr_length", _text(node.this)),
     exp.Like: _like,
     exp.Mod: _division,
     exp.SimilarTo: _refuse("SIMILAR TO"),
-    exp.Substring: lambda node: _macro("hr_substring", *(node.args[k] for k in ("this", "start", "length") if node.args.get(k))),
+    exp.Substring: lambda node: _macro(
+        "hr_substring", _text(node.this), *(node.args[k] for k in ("start", "length") if node.args.get(k))
+    ),
     exp.Table: _table,
     exp.TryCast: _cast,
     exp.Window: _window,
@@ -353,7 +464,7 @@ def _check_function(node: exp.Expr) -> None:
 
 def rewrite(tree: exp.Expression) -> exp.Expression:
     """Apply every rule to a parsed query or change, children first."""
-    name_projections(tree)
+    column_names.name_projections(tree)
     nodes = list(tree.walk(bfs=False))
     for node in reversed(nodes):
         if node is not tree and node.parent is None:
@@ -369,64 +480,3 @@ def rewrite(tree: exp.Expression) -> exp.Expression:
         if node is tree:
             tree = new
     return tree
-
-
-# ---- names of result columns ----------------------------------------------------------------------------------------
-
-
-def name_projections(tree: exp.Expression) -> None:
-    """Give unnamed result columns the names that Redshift gives them."""
-    for select in tree.find_all(exp.Select):
-        if isinstance(select.parent, exp.Exists):
-            continue
-        select.set("expressions", [_named(item) for item in select.expressions])
-
-
-def _named(item: exp.Expr) -> exp.Expr:
-    if isinstance(item, exp.Alias | exp.Aliases | exp.Star) or (isinstance(item, exp.Column) and item.name == "*"):
-        return item
-    if isinstance(item, exp.Column) and not item.name.startswith(PARAMETER):
-        return item if item.name.upper() not in functions.SESSION else exp.alias_(item, item.name.lower(), quoted=True)
-    return exp.alias_(item, column_name(item), quoted=True)
-
-
-def _function_name(kind: type[exp.Func]) -> str:
-    own: str = kind.sql_name()
-    name: str = _FUNCTION_NAMES.get(kind.__name__) or own.lower()
-    return name
-
-
-def column_name(item: exp.Expr) -> str:
-    """PostgreSQL's name for a result column that has none of its own."""
-    while isinstance(item, exp.Paren | exp.Cast | exp.Window | exp.WithinGroup | exp.Filter | exp.IgnoreNulls | exp.AtTimeZone):
-        if isinstance(item, exp.Cast) and isinstance(item.this, exp.Literal | exp.Null):
-            kind = str(item.to.this.name)
-            return _TYPE_NAMES.get(kind, kind.lower())
-        item = item.this
-    if isinstance(item, exp.Column | exp.Dot):
-        return "?column?" if item.name.startswith(PARAMETER) else item.name.lower()
-    if isinstance(item, exp.Bracket):
-        return column_name(item.this)
-    if isinstance(item, exp.Anonymous):
-        return str(item.this).lower()
-    if isinstance(item, exp.And | exp.Or | exp.Xor):
-        return "?column?"
-    if isinstance(item, exp.Func):
-        return _function_name(type(item))
-    if isinstance(item, exp.Boolean):
-        return "bool"
-    if isinstance(item, exp.Subquery) and isinstance(item.this, exp.Select) and item.this.expressions:
-        first = item.this.expressions[0]
-        return str(first.alias_or_name) or column_name(first)
-    return "?column?"
-
-
-_TYPE_NAMES = {"VARCHAR": "varchar", "TEXT": "text", "INT": "int4", "BIGINT": "int8", "SMALLINT": "int2", "DOUBLE": "float8",
-               "FLOAT": "float4", "DECIMAL": "numeric", "BOOLEAN": "bool"}  # fmt: skip
-_FUNCTION_NAMES = {
-    "Count": "count", "DateDiff": "date_diff", "GroupConcat": "listagg", "CurrentDate": "date", "TimeToStr": "to_char",
-    "CurrentTimestamp": "timestamptz", "Extract": "date_part", "DateAdd": "date_add", "TsOrDsAdd": "date_add",
-    "Rand": "random", "StrPosition": "strpos", "Pow": "?column?", "Case": "case", "If": "case", "DecodeCase": "case",
-    "Stddev": "stddev_samp", "Variance": "var_samp", "ApproxDistinct": "count", "TimestampTrunc": "date_trunc",
-    "Trim": "btrim", "TsOrDsDiff": "date_diff", "StrToDate": "to_date",
-}  # fmt: skip

@@ -5,6 +5,7 @@ import re
 import duckdb
 
 _LINE = re.compile(r"\n\nLINE \d+:.*", re.S)
+_USER_FUNCTION = re.compile(r"Function with name \"?udf_(\w+)\"? does not exist")
 _VARCHAR_CHECK = re.compile(r"CHECK constraint failed on table \S+ with expression CHECK\(\(strlen\(.*\) <= (\d+)\)\)")
 _STATES: tuple[tuple[str, str], ...] = (
     (r"Table with name .* does not exist", "42P01"),
@@ -61,6 +62,8 @@ def translate(error: Exception) -> SqlError:
     text = str(error)
     if match := _VARCHAR_CHECK.search(text):
         return SqlError("22001", f"value too long for type character varying({match[1]})")
+    if match := _USER_FUNCTION.search(text):
+        return SqlError("42883", f"function {match[1]} does not exist")
     state = next((state for pattern, state in _STATES if re.search(pattern, text)), "XX000")
     message = _LINE.sub("", text)
     if state == "40001":

@@ -18,6 +18,7 @@ MACROS: dict[str, str] = {
     "HAS_DATABASE_PRIVILEGE": "hr_true",
     "HAS_SCHEMA_PRIVILEGE": "hr_true",
     "HAS_TABLE_PRIVILEGE": "hr_true",
+    "HR_CATALOG_LIST": "hr_null",
     "INITCAP": "hr_initcap",
     "IS_ARRAY": "hr_is_array",
     "IS_BIGINT": "hr_is_bigint",
@@ -43,10 +44,11 @@ MACROS: dict[str, str] = {
     "PG_ENCODING_TO_CHAR": "hr_encoding",
     "PG_FUNCTION_IS_VISIBLE": "hr_true",
     "PG_GET_CONSTRAINTDEF": "hr_null",
-    "PG_GET_EXPR": "hr_null",
+    "PG_GET_EXPR": "hr_first",
+    "PG_GET_FUNCTION_ARGUMENTS": "hr_null",
+    "PG_GET_FUNCTION_RESULT": "hr_null",
     "PG_GET_INDEXDEF": "hr_null",
     "PG_GET_USERBYID": "hr_user_name",
-    "PG_GET_VIEWDEF": "hr_null",
     "PG_TABLE_IS_VISIBLE": "hr_true",
     "PG_TYPE_IS_VISIBLE": "hr_true",
     "QUOTE_IDENT": "hr_quote_ident",
@@ -92,8 +94,20 @@ RENAMED: dict[str, str] = {
     "SHA": "sha1",
     "SHA1": "sha1",
     "TRANSLATE": "translate",
-    "ARRAY_TO_STRING": "array_to_string",
 }
+
+# Of these, the ones whose first argument is no text.
+NOT_TEXTUAL = frozenset(
+    ("ARRAY", "CHR", "CBRT", "CURRENT_SCHEMAS", "DEXP", "DLOG1", "DLOG10", "GENERATE_SERIES", "OBJECT", "PI", "RANDOM")
+)
+
+# The macros that work on text: a SUPER given to them is taken as the text that it holds.
+TEXTUAL = frozenset(
+    ("CHARACTER_LENGTH", "CHARINDEX", "CHAR_LENGTH", "CONCAT", "INITCAP", "LEN", "LENGTH", "LPAD", "OCTET_LENGTH", "REGEXP_COUNT",
+     "REGEXP_INSTR", "REGEXP_REPLACE", "REGEXP_SUBSTR", "RPAD", "SHA2", "SPLIT_PART", "STRPOS", "SUBSTR",
+     "TEXTLEN", "QUOTE_IDENT",
+     "QUOTE_LITERAL")
+)  # fmt: skip
 
 # Values of the session: the name of a slot that the session fills in.
 SESSION: dict[str, str] = {
@@ -111,7 +125,7 @@ SESSION: dict[str, str] = {
 }
 
 # Names whose meaning is built by a rule of its own (dialect.py).
-OWN = frozenset(("JSON_EXTRACT_PATH_TEXT", "RATIO_TO_REPORT", "CURRENT_SETTING"))
+OWN = frozenset(("TO_CHAR", "TO_DATE", "TO_TIMESTAMP", "JSON_EXTRACT_PATH_TEXT", "RATIO_TO_REPORT", "CURRENT_SETTING"))
 
 # The parser's own nodes which it turns into DuckDB's SQL rightly: each is held by a test against a known value.
 NODES = frozenset(
@@ -121,7 +135,6 @@ NODES = frozenset(
         "And",
         "AnyValue",
         "ApproxDistinct",
-        "Array",
         "Asin",
         "Atan",
         "Atan2",
@@ -149,7 +162,6 @@ NODES = frozenset(
         "DenseRank",
         "Exists",
         "Exp",
-        "Explode",
         "Extract",
         "FirstValue",
         "Floor",
@@ -157,7 +169,6 @@ NODES = frozenset(
         "GroupConcat",
         "If",
         "ILike",
-        "JSONExtract",
         "Lag",
         "LastDay",
         "LastValue",
@@ -222,7 +233,6 @@ NODES = frozenset(
         "TsOrDsAdd",
         "TsOrDsDiff",
         "TsOrDsToDate",
-        "Unnest",
         "Upper",
         "Variance",
         "VariancePop",
@@ -233,6 +243,5 @@ NODES = frozenset(
         "Chr",
         "Ascii",
         "GenerateSeries",
-        "ArrayAgg",
     ]
 )

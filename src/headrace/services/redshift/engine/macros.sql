@@ -1,6 +1,11 @@
 -- Redshift's functions where DuckDB has none, or has another meaning under the same name.
 -- Overloads by type keep what a type decides in Redshift. Run once for each database file, in schema headrace.
-create or replace macro headrace.hr_text(x json) as (x ->> '$'), (x varchar) as x, (x) as cast(x as varchar);
+-- Not by overloads: an INTEGER would rather be cast to VARCHAR than take the untyped one. DuckDB folds typeof() when it binds.
+create or replace macro headrace.hr_text(x) as
+  case when typeof(x) = 'JSON' then json_extract_string(cast(x as varchar), '$') else cast(x as varchar) end;
+create or replace macro headrace.hr_value(x) as case when typeof(x) = 'JSON' and cast(x as varchar) = 'null' then null else x end;
+create or replace macro headrace.hr_literal(given, x) as
+  cast_to_type(case when typeof(x) = 'JSON' then cast(to_json(given) as varchar) else given end, x);
 create or replace macro headrace.hr_nonzero(x) as case when x = 0 then error('division by zero') else x end;
 create or replace macro headrace.hr_concat(a, b) as a || b;
 create or replace macro headrace.hr_trunc(x timestamp) as cast(x as date), (x) as trunc(x), (x, places) as trunc(x, places);
@@ -71,6 +76,7 @@ create or replace macro headrace.hr_format_type(o, m) as case o when 16 then 'bo
   else '???' end;
 create or replace macro headrace.hr_true() as true, (a) as true, (a, b) as true, (a, b, c) as true;
 create or replace macro headrace.hr_null() as cast(null as varchar), (a) as cast(null as varchar), (a, b) as cast(null as varchar), (a, b, c) as cast(null as varchar);
+create or replace macro headrace.hr_first(a) as a, (a, b) as a, (a, b, c) as a;
 create or replace macro headrace.hr_encoding(n) as 'UTF8';
 create or replace macro headrace.hr_user_name(n) as 'rdsdb';
 create or replace macro headrace.hr_quote_ident(x) as case when regexp_matches(x, '^[a-z_][a-z0-9_]*$') then x else '"' || replace(x, '"', '""') || '"' end;

@@ -6,7 +6,7 @@ from typing import Any
 from sqlglot import exp
 
 from headrace.services.redshift.engine import dialect
-from headrace.services.redshift.engine.failures import unsupported
+from headrace.services.redshift.engine.failures import syntax, unsupported
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Statement:
     tag: str
     parts: tuple[str, ...] = ()
     more: tuple[str, ...] = ()
-    text: str = ""
+    text: str = ""  # the statement as it was read; for COPY and the like, what is run
     values: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -38,9 +38,20 @@ def cut(text: str) -> tuple[str, ...]:
 
 def check_query(tree: exp.Expression) -> None:
     """Refuse what Redshift's queries do not have, or what we would get wrong."""
-    for kind, name in ((exp.Lock, "FOR UPDATE"), (exp.TableSample, "TABLESAMPLE"), (exp.Command, "this statement")):
+    for kind, name in (
+        (exp.Lock, "FOR UPDATE"),
+        (exp.TableSample, "TABLESAMPLE"),
+        (exp.Command, "this statement"),
+        (exp.Describe, "DESCRIBE"),
+    ):
         if tree.find(kind):
             raise unsupported(name)
+    for star in tree.find_all(exp.Star):
+        if star.args.get("replace") or star.args.get("replace_") or star.args.get("rename"):
+            raise unsupported("REPLACE or RENAME of columns in *")
+    for count in tree.find_all(exp.Count):
+        if isinstance(count.this, exp.Distinct) and len(count.this.expressions) != 1:
+            raise syntax("COUNT takes one expression")
     for distinct in tree.find_all(exp.Distinct):
         if distinct.args.get("on"):
             raise unsupported("DISTINCT ON")

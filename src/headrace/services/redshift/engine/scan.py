@@ -4,7 +4,7 @@ import re
 
 PARAMETER = "hr_parameter_"
 _PIECE = re.compile(
-    r"""(?P<quoted>'(?:[^'\\]|\\.|'')*'|"(?:[^"]|"")*")
+    r"""(?P<quoted>(?:(?<!\w)[eE])?'(?:[^'\\]|\\.|'')*'|"(?:[^"]|"")*")
       |(?P<comment>--[^\n]*)
       |(?P<dollar>\$(?P<tag>[A-Za-z_]*)\$.*?\$(?P=tag)\$)
       |\$(?P<number>\d+)
@@ -54,10 +54,42 @@ def statements(text: str) -> list[str]:
         elif match["temp"]:
             current.append("hr_temp_")
         else:
-            current.append(match[0])
+            # E'…' means the same as '…' here, and would be taken for bytes.
+            current.append(match[0][1:] if match[0][0] in "eE" else match[0])
     current.append(text[at:])
     found.append("".join(current))
     return [stripped for piece in found if (stripped := piece.strip())]
+
+
+_QUALIFIED = (
+    (re.compile(r"pg_catalog\.unnest\(tc\.reloptions\) x", re.I), "(SELECT CAST(NULL AS VARCHAR) AS x) x"),
+    (re.compile(r"pg_catalog\.(?:array_to_string|pg_size_pretty|pg_table_size|pg_get_viewdef)\s*\(", re.I), "hr_catalog_list("),
+    (re.compile(r"OPERATOR\s*\(\s*pg_catalog\.([~!*<>=@#%^&|?+-]+)\s*\)", re.I), r" \1 "),
+    (re.compile(r"\s+COLLATE\s+pg_catalog\.(?:default\b|'\d+')", re.I), ""),
+    (re.compile(r"::\s*(?:pg_catalog\.)?(regclass|regtype|regproc)\b", re.I), "::text"),
+    (re.compile(r"\bpg_catalog\.(\w+\s*\()", re.I), r"\1"),
+    (re.compile(r"::\s*pg_catalog\.", re.I), "::"),
+    (re.compile(r"\bARRAY\s*\(\s*SELECT\s+((?:[^()]|\([^()]*\))*?)\s+FROM\s", re.I), r"(SELECT MAX(\1) FROM "),
+)
+
+
+def catalog_query(text: str) -> str:
+    """A query on pg_catalog, as tools write them, without the qualifiers that our parser does not read.
+
+    Only what stands outside of quotes is touched.
+    """
+    quoted: list[str] = []
+
+    def hide(match: re.Match[str]) -> str:
+        if not match["quoted"]:
+            return match[0]
+        quoted.append(match[0])
+        return f"'{len(quoted) - 1}'"
+
+    hidden = _PIECE.sub(hide, text)
+    for pattern, replacement in _QUALIFIED:
+        hidden = pattern.sub(replacement, hidden)
+    return re.sub(r"'(\d+)'", lambda match: quoted[int(match[1])], hidden)
 
 
 def first_words(text: str, count: int = 3) -> list[str]:

@@ -11,8 +11,9 @@ from typing import Any, Protocol
 
 import duckdb
 
-from headrace.services.redshift.engine import scan, statements
+from headrace.services.redshift.engine import history, scan, statements
 from headrace.services.redshift.engine.failures import SqlError, translate, unsupported
+from headrace.services.redshift.engine.history import History
 from headrace.services.redshift.engine.plan import Statement
 
 VERSION = (
@@ -43,6 +44,8 @@ class Result:
 
 class Cluster(Protocol):
     """What a session needs of the process around it."""
+
+    history: History
 
     def run_special(self, session: "Session", statement: Statement) -> Result | None:
         """Statements that reach beyond DuckDB: COPY, UNLOAD, users, databases. None when it is none of these."""
@@ -135,12 +138,17 @@ class Session:
         """Run one statement. SqlError when it fails; the transaction, if one is open, has then failed."""
         if self.failed and statement.kind not in ("commit", "rollback"):
             raise SqlError("25P02", "current transaction is aborted, commands ignored until end of transaction block")
+        entry = self.cluster.history.begin(self.user, self.database, self.pid, statement.text or statement.parts[0])
         try:
             self._settle()
-            return self._dispatch(statement, parameters or [])
+            result = self._dispatch(statement, parameters or [])
         except Exception as error:
             self.fail()
-            raise translate(error) from error
+            told = translate(error)
+            self.cluster.history.end(entry, told.message)
+            raise told from error
+        self.cluster.history.end(entry)
+        return result
 
     def _settle(self) -> None:
         if self._streaming is not None:
@@ -156,6 +164,8 @@ class Session:
                 return self._change(statement, parameters)
             case "ddl" | "like":
                 return self._define(statement, parameters)
+            case "refresh":
+                return self._refresh(statement)
             case "begin":
                 if self.open:
                     return Result("BEGIN", notices=["there is already a transaction in progress"])
@@ -171,7 +181,8 @@ class Session:
             case "show":
                 return self._show(statement)
             case "nothing":
-                return Result(statement.tag)
+                notices = ["every user may read and change everything: nothing was granted"] if statement.tag == "GRANT" else []
+                return Result(statement.tag, notices=notices)
         special = self.cluster.run_special(self, statement)
         if special is None:
             raise unsupported(statement.tag)
@@ -192,21 +203,31 @@ class Session:
                 raise SqlError("42P02", f"there is no parameter ${name}")
             return parameters[int(name) - 1]
         if name.startswith("setting:"):
-            return scan.literal(self.settings.get(name[8:], ""))
+            return scan.literal(self.setting(name[8:]))
+        if name == "user_id":
+            return "100"
         if name in ("pid", "last_copy_count", "last_copy_id", "last_query_id"):
             return f"CAST({getattr(self, name)} AS INTEGER)"
-        values = {"database": self.database, "schema": self.schema, "user": self.user, "user_id": "100", "version": VERSION}
+        values = {"database": self.database, "schema": self.schema, "user": self.user, "version": VERSION}
         return scan.literal(values[name])
 
     def _guarded(self, work: Callable[[], Any]) -> Any:
+        timeout_ms = int(self.settings.get("statement_timeout", "0") or 0)
+        timer = threading.Timer(timeout_ms / 1000, self.cancel) if timeout_ms else None
         self._running.set()
+        if timer is not None:
+            timer.start()
         try:
             return work()
         finally:
             self._running.clear()
+            if timer is not None:
+                timer.cancel()
 
     def _rows(self, statement: Statement, parameters: list[str]) -> Result:
         text = self.fill(statement.parts, parameters)
+        if history.looks(text):
+            self.cluster.history.publish(self.connection)
         cursor = self._guarded(lambda: self.connection.execute(text))
         if statement.kind == "explain":
             lines = [(line,) for row in cursor.fetchall() for line in str(row[1]).split("\n")]
@@ -267,6 +288,17 @@ class Session:
     def _once(self, text: str) -> Any:
         return self.connection.execute(text).fetchone()
 
+    def _refresh(self, statement: Statement) -> Result:
+        row = self.connection.execute(statement.parts[0]).fetchone()
+        schema, name = statement.values["table"]
+        if row is None:
+            raise SqlError("42P01", f'materialized view "{schema}.{name}" does not exist')
+        table = f"{scan.identifier(schema)}.{scan.identifier(name)}"
+        with self.atomic():
+            self._guarded(partial(self._once, f"delete from {table}"))
+            self._guarded(partial(self._once, f"insert into {table} {row[0]}"))
+        return Result("REFRESH", notices=[f"Materialized view {name} was recomputed successfully."])
+
     def _exists(self, schema: str, name: str) -> bool:
         found = self.connection.execute(
             "select 1 from duckdb_tables() where table_name = ? and (schema_name = ? or temporary)", [name, schema or self.schema]
@@ -311,6 +343,8 @@ class Session:
         elif name in ("session authorization", "session_authorization", "role"):
             if values and values[0].lower() not in ("default", self.user.lower(), "none"):
                 raise unsupported("SET SESSION AUTHORIZATION")
+        elif name == "statement_timeout" and values and not values[0].isdigit():
+            raise SqlError("22023", "statement_timeout takes a number of milliseconds")
         elif name == "query_group" or values is None or name in _KNOWN_SETTINGS or "." in name:
             self.settings[name] = ", ".join(values or [])
         else:
@@ -328,14 +362,18 @@ class Session:
 
     def _show(self, statement: Statement) -> Result:
         name = statement.values["name"]
+        return Result("SHOW", [(name, "VARCHAR")], iter([[(self.setting(name),)]]), has_rows=True)
+
+    def setting(self, name: str) -> str:
+        """A configuration parameter's value; SqlError 42704."""
         values = {"server_version": "8.0.2", "server_encoding": "UTF8", "client_encoding": "UTF8", "datestyle": "ISO, MDY",
                   "transaction isolation level": "serializable", "transaction_isolation": "serializable", "time zone": "UTC",
-                  "standard_conforming_strings": "on", "enable_case_sensitive_identifier": "off", "query_group": "",
+                  "standard_conforming_strings": "off", "enable_case_sensitive_identifier": "off", "query_group": "",
                   "statement_timeout": "0",
                   "max_identifier_length": "127", **self.settings}  # fmt: skip
         if name not in values:
             raise SqlError("42704", f'unrecognized configuration parameter "{name}"')
-        return Result("SHOW", [(name, "VARCHAR")], iter([[(values[name],)]]), has_rows=True)
+        return values[name]
 
 
 _KNOWN_SETTINGS = frozenset(

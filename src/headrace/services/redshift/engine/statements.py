@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 
 from sqlglot import exp
 
-from headrace.services.redshift.engine import ddl, dialect, scan
+from headrace.services.redshift.engine import ddl, dialect, scan, views
 from headrace.services.redshift.engine.failures import SqlError, syntax, unsupported
 from headrace.services.redshift.engine.plan import Statement, check_query, cut
 
@@ -16,6 +17,14 @@ STATEMENT_LIMIT_BYTES = 16 * 1024 * 1024
 @lru_cache(maxsize=2048)
 def read(text: str) -> Statement:
     """Understand one statement (already cut out and marked by `scan.statements`)."""
+    try:
+        found = _read(text)
+    except RecursionError:
+        raise SqlError("54001", "stack depth limit exceeded") from None
+    return found if found.text else replace(found, text=text)
+
+
+def _read(text: str) -> Statement:
     words = scan.first_words(text)
     if not words and not text.startswith("("):
         raise syntax(f'syntax error at or near "{text[:20]}"', 1)
@@ -28,6 +37,8 @@ def read(text: str) -> Statement:
 
 
 def _query(text: str, words: list[str]) -> Statement:
+    if "pg_catalog" in text.lower():
+        text = scan.catalog_query(text)
     tree = dialect.parse(text)
     if not isinstance(tree, exp.Select | exp.SetOperation | exp.Subquery | exp.Values):
         if isinstance(tree, exp.Insert | exp.Update | exp.Delete | exp.Merge):
@@ -49,6 +60,7 @@ _CHANGES: dict[type[exp.Expression], tuple[str, str]] = {
 
 
 def _change(text: str, words: list[str]) -> Statement:
+    text = re.sub(r"(?i)^delete\s+(?!from\b)", "delete from ", text)
     tree = dialect.parse(text)
     if type(tree) not in _CHANGES:
         raise syntax(f'syntax error at or near "{words[0].lower()}"', 1)
@@ -65,8 +77,7 @@ def _change(text: str, words: list[str]) -> Statement:
 def _merge_values(tree: exp.Merge) -> None:
     # The Redshift parser takes `VALUES (…)` of MERGE for a call.
     for call in list(tree.find_all(exp.Anonymous)):
-        if str(call.this).upper() == "VALUES" and isinstance(call.parent, exp.Insert):
-            insert = call.parent
+        if str(call.this).upper() == "VALUES" and (insert := call.find_ancestor(exp.Insert)) is not None:
             insert.set("expression", exp.Tuple(expressions=call.expressions))
             insert.set("this", None)
 
@@ -146,6 +157,14 @@ def _defining(build: Callable[[str], Statement]) -> Callable[[str, list[str]], S
     return lambda text, words: build(text)
 
 
+def _replacing(text: str, words: list[str]) -> Statement:
+    if re.match(r"(?i)create\s+or\s+replace\s+function\b", text):
+        return views.create_function(text)
+    if re.match(r"(?i)create\s+or\s+replace\s+view\b", text):
+        return ddl.create_view(text)
+    raise unsupported("this CREATE OR REPLACE")
+
+
 _OWN: dict[str, Callable[[str, list[str]], Statement]] = {
     "SELECT": _query,
     "WITH": _query,
@@ -186,5 +205,21 @@ _OWN: dict[str, Callable[[str, list[str]], Statement]] = {
     "CANCEL": _refused("CANCEL"),
     "USE": _refused("USE"),
     "GRANT": _nothing("GRANT"),
+    "CREATE MATERIALIZED": _defining(views.create_materialized),
+    "REFRESH": _defining(views.refresh),
+    "CREATE OR": _replacing,
+    "CREATE FUNCTION": _defining(views.create_function),
+    "DROP FUNCTION": _defining(views.drop_function),
+    "CREATE PROCEDURE": _refused("a stored procedure"),
+    "CREATE EXTERNAL": _refused("an external schema or table"),
+    "CREATE GROUP": _refused("a group of users"),
+    "CREATE ROLE": _refused("a role"),
+    "CREATE MODEL": _refused("a model"),
+    "CREATE DATASHARE": _refused("a datashare"),
+    "COMMENT": _refused("COMMENT"),
+    "ALTER DATABASE": _refused("ALTER DATABASE"),
+    "ALTER SCHEMA": _refused("ALTER SCHEMA"),
+    "ALTER DEFAULT": _refused("ALTER DEFAULT PRIVILEGES"),
+    "ALTER MATERIALIZED": _refused("ALTER MATERIALIZED VIEW"),
     **{words: _defining(build) for words, build in ddl.READERS.items()},
 }

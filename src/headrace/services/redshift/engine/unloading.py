@@ -7,7 +7,7 @@ from typing import Any
 from headrace.services.redshift.engine import plan, scan
 from headrace.services.redshift.engine.control import Channel, RemoteError
 from headrace.services.redshift.engine.copying import Options, read_unload
-from headrace.services.redshift.engine.failures import SqlError, unsupported
+from headrace.services.redshift.engine.failures import SqlError, syntax, unsupported
 from headrace.services.redshift.engine.loading import FETCH_TIMEOUT_S, staging_folder
 from headrace.services.redshift.engine.session import Result, Session
 
@@ -39,7 +39,10 @@ def unload(session: Session, text: str, staging: Path, channel: Channel) -> Resu
     options = command.options
     if unknown := (options.flags - _KNOWN) | (options.numbers.keys() - {"MAXFILESIZE", "ROWGROUPSIZE"}):
         raise unsupported(f"UNLOAD with {sorted(unknown)[0]}")
-    query = session.fill(plan.cut(plan.query(scan.statements(command.query)[0])), [])
+    pieces = scan.statements(command.query)
+    if len(pieces) != 1:
+        raise syntax("UNLOAD takes one query")
+    query = session.fill(plan.cut(plan.query(pieces[0])), [])
     form, ending = _format(options)
     with staging_folder(staging) as folder:
         path = folder / "part"

@@ -20,12 +20,15 @@ from headrace.services.redshift.engine import loading, tls, unloading, users
 from headrace.services.redshift.engine.control import Channel
 from headrace.services.redshift.engine.database import Database
 from headrace.services.redshift.engine.failures import SqlError
+from headrace.services.redshift.engine.history import History
 from headrace.services.redshift.engine.passwords import md5_hash
 from headrace.services.redshift.engine.pg.server import Listener
 from headrace.services.redshift.engine.plan import Statement
 from headrace.services.redshift.engine.session import Result, Session
 
 THREADS = max(2, os.cpu_count() or 2)
+RECURSION_MAX = 8000
+STACK_BYTES = 32 * 1024 * 1024
 log = logging.getLogger("headrace.redshift")
 
 
@@ -38,6 +41,7 @@ class Warehouse:
         self._idle: list[Session] = []
         self.folder = Path()
         self.users = users.Users(Path())
+        self.history = History()
         self.listener: Listener | None = None
         self.memory_limit_mb = 1024
         self.channel = Channel(
@@ -103,9 +107,13 @@ class Warehouse:
             if not re.fullmatch(r"[a-z_][a-z0-9_$-]{0,126}", name) or (not create and not path.exists()):
                 raise SqlError("3D000", f'database "{name}" does not exist')
             opened = Database(path, self.folder / "staging" / name, memory_limit_mb=self.memory_limit_mb, threads=THREADS)
-            opened.set_users(self.users.names(), self.users.master)
             self._databases[name] = opened
+            for known in self._databases.values() if create else [opened]:
+                self._tell(known)
             return opened
+
+    def _tell(self, database: Database) -> None:
+        database.tell(self.users.names(), self.users.master, self.database_names())
 
     def _change_database(self, session: Session, statement: Statement) -> Result:
         match = re.match(r'(?is)^(create|drop)\s+database\s+(if\s+exists\s+)?"?([\w$-]+)"?\s*(.*)$', statement.text)
@@ -125,6 +133,8 @@ class Warehouse:
             if opened := self._databases.pop(name, None):
                 opened.close()
             (self.folder / f"{name}.duckdb").unlink()
+            for known in self._databases.values():
+                self._tell(known)
         return Result("DROP DATABASE")
 
     # ---- what a session needs ---------------------------------------------------------------------------------------
@@ -153,7 +163,7 @@ class Warehouse:
             case "user":
                 result = self.users.run(statement.text)
                 for database in list(self._databases.values()):
-                    database.set_users(self.users.names(), self.users.master)
+                    self._tell(database)
                 return result
             case "database":
                 return self._change_database(session, statement)
@@ -212,6 +222,9 @@ def main() -> None:
     """Serve until the line ends."""
     logging.basicConfig(level=os.environ.get("HEADRACE_LOG", "WARNING"))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which then ends us in order
+    # A parser calls itself for every parenthesis: room for some hundreds of them.
+    sys.setrecursionlimit(RECURSION_MAX)
+    threading.stack_size(STACK_BYTES)
     connection = socket.socket(fileno=int(sys.argv[1]))
     Warehouse(connection).channel.start()
     threading.Event().wait()

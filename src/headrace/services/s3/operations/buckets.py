@@ -68,7 +68,7 @@ def head_bucket(ctx: Context, *, bucket: str, expected_bucket_owner: str | None 
 def delete_bucket(ctx: Context, *, bucket: str, expected_bucket_owner: str | None = None) -> None:
     """Delete an empty bucket. As on AWS, multipart uploads that were not completed go with it."""
     found = state.bucket(ctx, bucket, expected_bucket_owner)
-    if next(state.OBJECTS.scan(ctx.tx, found.id, limit=1), None) is not None:
+    if any(next(rows.scan(ctx.tx, found.id, limit=1), None) is not None for rows in (state.OBJECTS, state.VERSIONS)):
         raise errors.BucketNotEmpty("The bucket you tried to delete is not empty", BucketName=bucket)
     for _, upload in state.UPLOADS.scan(ctx.tx, found.id):
         state.doom_parts(ctx, upload.id)

@@ -15,9 +15,23 @@ _ALL_BLOCKED = {
 
 @operation(read_only=True)
 def get_bucket_versioning(ctx: Context, *, bucket: str, expected_bucket_owner: str | None = None) -> dict[str, Any]:
-    """Nothing: buckets keep no versions."""
-    state.bucket(ctx, bucket, expected_bucket_owner)
-    return {}
+    """Whether a bucket keeps versions; nothing when it never did."""
+    return {"Status": state.bucket(ctx, bucket, expected_bucket_owner).versioning or None}
+
+
+@operation(accepts=("content_md5", "checksum_algorithm"))
+def put_bucket_versioning(
+    ctx: Context, *, bucket: str, versioning_configuration: dict[str, Any], expected_bucket_owner: str | None = None
+) -> None:
+    """Let a bucket keep versions from now on, or keep those it has and add none."""
+    found = state.bucket(ctx, bucket, expected_bucket_owner)
+    status = versioning_configuration.get("Status")
+    if versioning_configuration.get("MFADelete") == "Enabled":
+        raise UnsupportedParameter("Headrace does not know MFADelete.")
+    if status not in ("Enabled", "Suspended"):
+        raise errors.malformed_xml()
+    found.versioning = status
+    state.BUCKETS.put(ctx.tx, found, bucket)
 
 
 @operation(read_only=True)
@@ -32,7 +46,7 @@ def get_object_acl(
 ) -> dict[str, Any]:
     """The owner may do everything, and nobody else anything."""
     found = state.bucket(ctx, bucket, expected_bucket_owner)
-    state.find_object(ctx.tx, found, key)
+    state.find_object(ctx.tx, found, key, version_id)
     return _private(found)
 
 
@@ -94,7 +108,7 @@ def put_bucket_lifecycle_configuration(
 ) -> dict[str, Any]:  # fmt: skip
     """Let objects expire or change their storage class, and uploads be aborted, by their age. A worker does it within an hour.
 
-    Rules on versions that are not current have nothing to act on: buckets keep no versions.
+    Differs from AWS: rules on versions that are not current are refused.
     """
     found = state.bucket(ctx, bucket, expected_bucket_owner)
     found.configurations[lifecycle.KIND] = lifecycle.check((lifecycle_configuration or {}).get("Rules") or [])

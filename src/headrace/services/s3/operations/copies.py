@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from headrace.operation import Context, operation
 from headrace.services.s3 import changes, contents, digests, errors, limits, rules, shapes, state
-from headrace.services.s3.operations import objects, reading, uploads
+from headrace.services.s3.operations import objects, uploads
 
 
 class Source(NamedTuple):
@@ -69,17 +69,18 @@ def _commit(
     stored = take_source(ctx, source, rules.Span(0, source.row.size_bytes), digests.Wanted(algorithm=algorithm))
     made = objects.object_of(ctx, stored, about)
 
-    def commit(inner: Context) -> None:
+    def commit(inner: Context) -> str | None:
         owner = objects.check_place(inner, bucket, key, *conditions, expected_owner)
         changes.put_object(inner, owner, key, made, "Copy")
+        return state.shown_version(owner, made)
 
-    objects.commit_or_discard(ctx, stored, commit)
     return {
+        "VersionId": objects.commit_or_discard(ctx, stored, commit),
         "CopyObjectResult": {
             "ETag": shapes.quoted(made.etag),
             "LastModified": made.modified_at,
             **shapes.checksums(made.checksums, made.checksum_type),
-        }
+        },
     }
 
 
@@ -119,10 +120,9 @@ def upload_part_copy(
 def find_source(ctx: Context, text: str, conditions: rules.Conditions, expected_owner: str | None) -> Source:
     """The object that is copied, if the conditions let it be."""
     given = rules.copy_source(text)
-    reading.check_version(given.version_id)
 
     def body(inner: Context) -> Source:
-        found = state.find_object(inner.tx, state.bucket(inner, given.bucket, expected_owner), given.key)
+        found = state.find_object(inner.tx, state.bucket(inner, given.bucket, expected_owner), given.key, given.version_id)
         rules.check_read(conditions, found.etag, found.modified_at, source=True)
         return Source(found, state.parts(inner.tx, found.id) if found.parts_count else [])
 

@@ -82,7 +82,9 @@ def _page(
         def scan(place: Place) -> Iterator[tuple[str, state.Object]]:
             begin = max(first, _behind(owner, place))
             for raw_key, raw in inner.tx.range(begin, end):
-                yield str(tuples.unpack(raw_key)[-1]), state.OBJECTS.decode(raw)
+                found = state.OBJECTS.decode(raw)
+                if not found.marker:
+                    yield str(tuples.unpack(raw_key)[-1]), found
 
         return listing.page(scan, prefix, delimiter, after, limit)
 

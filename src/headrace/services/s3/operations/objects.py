@@ -1,10 +1,13 @@
 """Operations that write and delete objects."""
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from headrace.kit.errors import AwsError, UnsupportedParameter
 from headrace.operation import BodyReader, Context, operation
 from headrace.services.s3 import changes, contents, digests, errors, limits, rules, shapes, state
+
+T = TypeVar("T")
 
 
 @operation(transaction=False, accepts=("request_payer", "content_length"))
@@ -48,12 +51,14 @@ def put_object(
     )  # fmt: skip
     made = object_of(ctx, stored, about)
 
-    def commit(inner: Context) -> None:
+    def commit(inner: Context) -> str | None:
         owner = check_place(inner, bucket, key, if_match, if_none_match, expected_bucket_owner)
         changes.put_object(inner, owner, key, made, "Put")
+        return state.shown_version(owner, made)
 
-    commit_or_discard(ctx, stored, commit)
-    return {"ETag": shapes.quoted(made.etag), **shapes.checksums(made.checksums, made.checksum_type)}
+    version_id = commit_or_discard(ctx, stored, commit)
+    told = shapes.checksums(made.checksums, made.checksum_type)
+    return {"ETag": shapes.quoted(made.etag), "VersionId": version_id, **told}
 
 
 def check_place(
@@ -62,7 +67,7 @@ def check_place(
     """The bucket, if an object may be written there. NoSuchBucket, AccessDenied, PreconditionFailed."""
     owner = state.bucket(ctx, bucket, expected_owner)
     if match is not None or none_match is not None:
-        before = state.OBJECTS.get(ctx.tx, owner.id, key)
+        before = state.newest(ctx.tx, owner, key)
         rules.check_write(match, none_match, None if before is None else before.etag, key)
     return owner
 
@@ -84,10 +89,10 @@ def object_of(ctx: Context, stored: contents.Stored, about: state.Description) -
     )  # fmt: skip
 
 
-def commit_or_discard(ctx: Context, stored: contents.Stored, commit: Any) -> None:
+def commit_or_discard(ctx: Context, stored: contents.Stored, commit: Callable[[Context], T]) -> T:
     """Write the row; if that fails, remove the bytes that were taken in for it."""
     try:
-        ctx.transact(commit)
+        return ctx.transact(commit)
     except AwsError:
         # Nothing was committed. After any other failure that is not sure, so the sweep decides.
         contents.discard(ctx, stored)
@@ -108,19 +113,33 @@ def check_encryption(name: str | None) -> None:
 
 @operation(accepts=("request_payer", "bypass_governance_retention"))
 def delete_object(
-    ctx: Context, *, bucket: str, key: str, expected_bucket_owner: str | None = None, if_match: str | None = None,
-    if_match_last_modified_time: float | None = None, if_match_size: int | None = None,
+    ctx: Context, *, bucket: str, key: str, version_id: str | None = None, expected_bucket_owner: str | None = None,
+    if_match: str | None = None, if_match_last_modified_time: float | None = None, if_match_size: int | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Delete an object, if it is there. The room on disk is free some minutes later: somebody may still read it."""
+    """Delete an object, if it is there. The room on disk is free some minutes later: somebody may still read it.
+
+    In a bucket with versions a delete marker hides the object; with a version id, that version is gone for good.
+    """
     owner = state.bucket(ctx, bucket, expected_bucket_owner)
-    before = state.OBJECTS.get(ctx.tx, owner.id, key)
-    if before is not None:
-        _check_delete(before, if_match, if_match_last_modified_time, if_match_size)
-    changes.delete_object(ctx, owner, key)
-    return {}
+    given = {"ETag": if_match, "LastModifiedTime": if_match_last_modified_time, "Size": if_match_size}
+    return _delete(ctx, owner, key, version_id, given)
 
 
-def _check_delete(before: state.Object, match: str | None, modified_at: float | None, size_bytes: int | None) -> None:
+def _delete(ctx: Context, owner: state.Bucket, key: str, version_id: str | None, conditions: Mapping[str, Any]) -> dict[str, Any]:
+    if version_id is not None:
+        before = state.find_version(ctx.tx, owner, key, version_id)
+        _check_delete(before, conditions)
+        removed = changes.delete_version(ctx, owner, key, version_id)
+        return {"VersionId": version_id, "DeleteMarker": True if removed is not None and removed.marker else None}
+    _check_delete(state.newest(ctx.tx, owner, key), conditions)
+    marker = changes.delete_object(ctx, owner, key)
+    return {} if marker is None else {"VersionId": marker.version_id, "DeleteMarker": True}
+
+
+def _check_delete(before: state.Object | None, conditions: Mapping[str, Any]) -> None:
+    match, modified_at, size_bytes = (conditions.get(name) for name in ("ETag", "LastModifiedTime", "Size"))
+    if before is None:
+        return
     if match is not None and match.strip('"') not in ("*", before.etag):
         raise errors.precondition_failed("If-Match")
     if modified_at is not None and int(modified_at) != int(before.modified_at):
@@ -140,17 +159,13 @@ def delete_objects(
         raise errors.malformed_xml()
     deleted, failed = [], []
     for one in wanted:
-        key = one.get("Key", "")
-        before = state.OBJECTS.get(ctx.tx, owner.id, key)
+        key, version_id = one.get("Key", ""), one.get("VersionId")
         try:
-            if one.get("VersionId") not in (None, "null"):
-                raise errors.NoSuchVersion("The specified version does not exist.")
-            if before is not None:
-                _check_delete(before, one.get("ETag"), one.get("LastModifiedTime"), one.get("Size"))
+            done = _delete(ctx, owner, key, version_id, one)
         except AwsError as error:
             code = error.code or type(error).__name__
-            failed.append({"Key": key, "VersionId": one.get("VersionId"), "Code": code, "Message": error.message})
+            failed.append({"Key": key, "VersionId": version_id, "Code": code, "Message": error.message})
             continue
-        changes.delete_object(ctx, owner, key)
-        deleted.append({"Key": key})
+        marker = {"DeleteMarker": True, "DeleteMarkerVersionId": done["VersionId"]} if done.get("DeleteMarker") else {}
+        deleted.append({"Key": key, "VersionId": version_id, **marker})
     return {"Deleted": [] if delete.get("Quiet") else deleted, "Errors": failed}

@@ -14,6 +14,7 @@ class Found(NamedTuple):
     span: Span
     partial: bool
     where: list[contents.Extent]
+    version_id: str | None
 
 
 @operation(transaction=False, accepts=("request_payer",))
@@ -73,9 +74,8 @@ def get_object_attributes(
     """Size, ETag, checksums and parts of an object."""
 
     def body(inner: Context) -> tuple[state.Object, list[state.Part]]:
-        check_version(version_id)
         owner = state.bucket(inner, bucket, expected_bucket_owner)
-        found = state.find_object(inner.tx, owner, key)
+        found = state.find_object(inner.tx, owner, key, version_id)
         wanted = "ObjectParts" in object_attributes and found.parts_count > 0
         return found, state.parts(inner.tx, found.id) if wanted else []
 
@@ -108,19 +108,12 @@ def _parts(found: state.Object, parts: list[state.Part], max_parts: int | None, 
     }
 
 
-def check_version(version_id: str | None) -> None:
-    """NoSuchVersion for all but "null", the version of objects in buckets without versions."""
-    if version_id not in (None, "null"):
-        raise errors.NoSuchVersion("The specified version does not exist.", VersionId=version_id)
-
-
 def _find(
     ctx: Context, bucket: str, key: str, conditions: Conditions, range_header: str | None, part_number: int | None,
     version_id: str | None, expected_owner: str | None,
 ) -> Found:  # fmt: skip
     owner = state.bucket(ctx, bucket, expected_owner)
-    found = state.find_object(ctx.tx, owner, key)
-    check_version(version_id)
+    found = state.find_object(ctx.tx, owner, key, version_id)
     if conditions.any:
         rules.check_read(conditions, found.etag, found.modified_at)
     if range_header is not None and part_number is not None:
@@ -128,7 +121,8 @@ def _find(
     parts = state.parts(ctx.tx, found.id) if found.parts_count else []
     asked = _part_span(found, parts, part_number) if part_number is not None else rules.span(range_header, found.size_bytes)
     span = asked or Span(0, found.size_bytes)
-    return Found(found, span, asked is not None, contents.extents(found, parts, span))
+    where = contents.extents(found, parts, span)
+    return Found(found, span, asked is not None, where, state.shown_version(owner, found))
 
 
 def _part_span(found: state.Object, parts: list[state.Part], number: int) -> Span:
@@ -147,6 +141,7 @@ def _headers(found: Found, checksum_mode: str | None, overrides: dict[str, str |
     row, span = found.row, found.span
     answer = shapes.headers(row)
     answer.update({name: value for name, value in overrides.items() if value is not None})
+    answer["VersionId"] = found.version_id
     answer["ContentLength"] = span.end - span.start
     if found.partial:
         # A part of nothing (part 1 of an empty object) has no range.

@@ -5,7 +5,6 @@ from typing import Any
 from headrace.layers import tags as tag_rows
 from headrace.operation import Context, operation
 from headrace.services.s3 import errors, limits, rules, shapes, state
-from headrace.services.s3.operations import reading
 
 
 @operation(read_only=True, accepts=("request_payer",))
@@ -13,9 +12,9 @@ def get_object_tagging(
     ctx: Context, *, bucket: str, key: str, version_id: str | None = None, expected_bucket_owner: str | None = None
 ) -> dict[str, Any]:
     """The tags of an object."""
-    reading.check_version(version_id)
-    found = state.find_object(ctx.tx, state.bucket(ctx, bucket, expected_bucket_owner), key)
-    return {"TagSet": shapes.tag_set(found.about.tags)}
+    owner = state.bucket(ctx, bucket, expected_bucket_owner)
+    found = state.find_object(ctx.tx, owner, key, version_id)
+    return {"VersionId": state.shown_version(owner, found), "TagSet": shapes.tag_set(found.about.tags)}
 
 
 @operation(accepts=("request_payer", "content_md5", "checksum_algorithm"))
@@ -24,9 +23,8 @@ def put_object_tagging(
     expected_bucket_owner: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Give an object these tags in place of those it has."""
-    reading.check_version(version_id)
-    _set_tags(ctx, bucket, key, rules.tags_of_set(tagging.get("TagSet") or [], limits.OBJECT_TAGS_MAX), expected_bucket_owner)
-    return {}
+    tags = rules.tags_of_set(tagging.get("TagSet") or [], limits.OBJECT_TAGS_MAX)
+    return _set_tags(ctx, bucket, key, version_id, tags, expected_bucket_owner)
 
 
 @operation
@@ -34,16 +32,17 @@ def delete_object_tagging(
     ctx: Context, *, bucket: str, key: str, version_id: str | None = None, expected_bucket_owner: str | None = None
 ) -> dict[str, Any]:
     """Take all tags from an object."""
-    reading.check_version(version_id)
-    _set_tags(ctx, bucket, key, {}, expected_bucket_owner)
-    return {}
+    return _set_tags(ctx, bucket, key, version_id, {}, expected_bucket_owner)
 
 
-def _set_tags(ctx: Context, bucket: str, key: str, tags: dict[str, str], expected_owner: str | None) -> None:
+def _set_tags(
+    ctx: Context, bucket: str, key: str, version_id: str | None, tags: dict[str, str], expected_owner: str | None
+) -> dict[str, Any]:
     owner = state.bucket(ctx, bucket, expected_owner)
-    found = state.find_object(ctx.tx, owner, key)
+    found = state.find_object(ctx.tx, owner, key, version_id)
     found.about.tags = tags
-    state.OBJECTS.put(ctx.tx, found, owner.id, key)
+    state.save_object(ctx.tx, owner, key, found)
+    return {"VersionId": state.shown_version(owner, found)}
 
 
 @operation(read_only=True)

@@ -87,7 +87,7 @@ def _page(
             key, upload_id = map(str, tuples.unpack(raw_key)[-2:])
             yield f"{key}\x00{upload_id}", state.UPLOADS.decode(raw)
 
-    return listing.page(scan, prefix, delimiter, after, limit)
+    return listing.page(scan, prefix, delimiter, after, limit, listing.with_suffix)
 
 
 def _behind(owner: state.Bucket, place: Place) -> bytes:

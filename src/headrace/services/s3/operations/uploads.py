@@ -109,9 +109,9 @@ def complete_multipart_upload(
     wanted = (multipart_upload or {}).get("Parts") or []
     if not wanted:
         raise errors.malformed_xml()
-    before = state.OBJECTS.get(ctx.tx, owner.id, key)
+    before = state.newest(ctx.tx, owner, key)
     if before is not None and before.id == upload_id and before.parts_count == len(wanted):
-        return _completed(bucket, key, before)
+        return _completed(owner, key, before)
     upload = state.find_upload(ctx, owner, key, upload_id)
     rules.check_write(if_match, if_none_match, None if before is None else before.etag, key)
     if any(one.get("PartNumber", 0) >= later.get("PartNumber", 0) for one, later in pairwise(wanted)):
@@ -132,14 +132,15 @@ def complete_multipart_upload(
         state.PARTS.delete(ctx.tx, upload_id, number)
     state.UPLOADS.delete(ctx.tx, owner.id, key, upload_id)
     changes.put_object(ctx, owner, key, made, "CompleteMultipartUpload")
-    return _completed(bucket, key, made)
+    return _completed(owner, key, made)
 
 
-def _completed(bucket: str, key: str, made: state.Object) -> dict[str, Any]:
+def _completed(owner: state.Bucket, key: str, made: state.Object) -> dict[str, Any]:
     return {
-        "Location": f"/{bucket}/{shapes.encode(key, 'url')}",
-        "Bucket": bucket,
+        "Location": f"/{owner.name}/{shapes.encode(key, 'url')}",
+        "Bucket": owner.name,
         "Key": key,
+        "VersionId": state.shown_version(owner, made),
         "ETag": shapes.quoted(made.etag),
         **shapes.checksums(made.checksums, made.checksum_type),
     }

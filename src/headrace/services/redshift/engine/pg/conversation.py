@@ -24,7 +24,7 @@ PARAMETER_STATUS = {
     "TimeZone": "UTC",
     "integer_datetimes": "on",
     "is_superuser": "on",
-    "standard_conforming_strings": "on",
+    "standard_conforming_strings": "off",
 }
 
 
