@@ -1,7 +1,7 @@
 """The gateway: one HTTP request from its first byte to its answer.
 
-The steps, in order: receive → identify → read the body → authenticate → parse → validate → run → serialise → record. All but
-running is the same for every operation and is driven by the AWS model.
+The steps, in order: receive → identify → read the body → authenticate → parse → validate → authorise → run → serialise →
+record. All but running is the same for every operation and is driven by the AWS model.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from typing import Any
 from headrace.gateway import body as bodies
 from headrace.gateway import cors
 from headrace.gateway.authenticate import ANONYMOUS, Keys
+from headrace.gateway.authorise import authorise
 from headrace.gateway.counters import Counters
 from headrace.gateway.pages import Pages
 from headrace.gateway.receive import receive
@@ -189,7 +190,7 @@ class _Exchange:
         )
 
     def _prepare(self, target: Target, arriving: bool, length: int | None) -> None:
-        """Authenticate, parse and validate: what runs next is `_bound` on `_ctx` with `_parameters`."""
+        """Authenticate, parse, validate and authorise: what runs next is `_bound` on `_ctx` with `_parameters`."""
         gateway = self._gateway
         service_name = target.service.name
         credentials, region = self._authenticate(target, arriving, length)
@@ -207,6 +208,8 @@ class _Exchange:
         self._parameters = parameters
         self._ctx = gateway.context(principal.account, region, service_name, self._request_id, principal)
         self._ctx.trace_id = self._request.headers.get("x-amzn-trace-id", "")
+        if not principal.is_root and principal.arn != ANONYMOUS.arn:
+            authorise(self._ctx, target, parameters)
 
     def _authenticate(self, target: Target, arriving: bool, length: int | None) -> tuple[Credentials, str]:
         """Verify the signature, and undo what goes with it: chunk framing, and compression of bodies."""
