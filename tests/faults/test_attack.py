@@ -92,13 +92,31 @@ def test_function__does_not_see_the_pages_of_the_machines_user(client: Client) -
 
 def test_function__of_another_account_is_not_run(client: Client, server: HeadraceServer, account: str) -> None:
     arn = make_function(client("lambda"), client("iam"), "def handler(event, context):\n    return 1\n")
-    stranger = f"{(int(account) + 1) % 10**12:012d}"
+    stranger = f"{(int(account) + 5 * 10**11) % 10**12:012d}"
     theirs = server.client("lambda", stranger)
     make_function(theirs, server.client("iam", stranger), "def handler(event, context):\n    return 2\n")
     assert code_of(lambda: theirs.invoke(FunctionName=arn)) in ("AccessDeniedException", "InvalidParameterValueException")
     theirs.put_function_event_invoke_config(FunctionName="mine", DestinationConfig={"OnSuccess": {"Destination": arn}})
     theirs.invoke(FunctionName="mine", InvocationType="Event")
     eventually(lambda: f"is not authorized to perform lambda:InvokeFunction on {arn}" in server.log_text())
+
+
+def test_role__of_another_account_is_not_given_to_a_function(client: Client, server: HeadraceServer, account: str) -> None:
+    make_function(client("lambda"), client("iam"), "def handler(event, context):\n    return 1\n")
+    functions = server.client("lambda", f"{(int(account) + 5 * 10**11) % 10**12:012d}")
+    role = f"arn:aws:iam::{account}:role/runs"
+    package = io.BytesIO()
+    with zipfile.ZipFile(package, "w") as file:
+        file.writestr("app.py", "import os\ndef handler(event, context):\n    return os.environ['AWS_SECRET_ACCESS_KEY']\n")
+    code = {"ZipFile": package.getvalue()}
+    assert (
+        code_of(
+            lambda: functions.create_function(
+                FunctionName="thief", Runtime="python3.11", Handler="app.handler", Role=role, Code=code
+            )
+        )
+        == "InvalidParameterValueException"
+    )
 
 
 # ---- from a web page --------------------------------------------------------------------------------------------------
