@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from headrace.kit.clock import Clock
+from headrace.kit.errors import AccessDeniedException
 from headrace.kit.ids import Ids
 from headrace.kit.settings import Settings
 from headrace.store.api import Store, Transaction
@@ -231,6 +232,14 @@ class Credentials:
     expires_at: float | None = None
 
 
+class NotAuthorized(AccessDeniedException):
+    """A principal's policies do not let a request happen; `why` is the end of AWS's sentence."""
+
+    def __init__(self, principal: str, action: str, resource: str, why: str) -> None:
+        super().__init__(f"User: {principal} is not authorized to perform: {action} on resource: {resource} {why}")
+        self.principal, self.action, self.resource, self.why = principal, action, resource, why
+
+
 class Authority(Protocol):
     """IAM and STS: who holds which keys, and who may do what."""
 
@@ -244,7 +253,7 @@ class Authority(Protocol):
         """Whether the principal's policies allow the action on the resource."""
 
     def check(self, scope: Scope, principal: Principal, service: str, operation: str, parameters: Mapping[str, Any]) -> None:
-        """AccessDenied unless the principal's policies allow a request, whose needs are found from its members."""
+        """NotAuthorized unless the principal's policies allow a request, whose needs are found from its members."""
 
 
 class Api(Protocol):

@@ -1,16 +1,18 @@
 """Request bodies: read whole within a bound, or handed to an operation while they arrive."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
 
 from headrace.kit.errors import AwsError, RequestEntityTooLarge
-from headrace.wire.body import BodyDecoder
+from headrace.wire.body import BodyDecoder, IncompleteBody
 
 # DynamoDB, Kinesis and Firehose take 16 MiB at most; Lambda's largest upload in a request is 50 MiB in base64.
 BUFFERED_SIZE_MAX_BYTES = 70 << 20
 # Smaller streamed bodies are read at once: most S3 objects, and it spares the thread's hops.
 AT_ONCE_SIZE_MAX_BYTES = 1 << 20
+# Bodies up to this size are counted before they arrive, larger ones piece by piece.
+RESERVED_AT_ONCE_MAX_BYTES = 64 << 10
 SILENCE_MAX_SECONDS = 60.0
 # All bodies that are held at one time.
 HELD_SIZE_MAX_BYTES = 512 << 20
@@ -82,8 +84,14 @@ class SilenceWatch:
         self._loop.call_later(SILENCE_MAX_SECONDS / 10, self._look)
 
 
-async def read_whole(protocol: Any, length: int | None, limit_bytes: int, watch: SilenceWatch) -> bytes:
-    """The whole body; RequestEntityTooLarge above the limit, RequestTimeout when it stops arriving."""
+async def read_whole(
+    protocol: Any, length: int | None, limit_bytes: int, watch: SilenceWatch, reserve: Callable[[int], None] = lambda _: None
+) -> bytes:
+    """The whole body; RequestEntityTooLarge above the limit, RequestTimeout when it stops arriving.
+
+    `reserve` counts bytes before they are kept: small bodies at once; large ones as they come, or a few senders who announce
+    much and send nothing would take the room of all.
+    """
     if length == 0:
         return b""
     if length is not None and length > limit_bytes:
@@ -92,7 +100,8 @@ async def read_whole(protocol: Any, length: int | None, limit_bytes: int, watch:
     assert task is not None
     watch.begin(task)
     try:
-        if length is not None:
+        if length is not None and length <= RESERVED_AT_ONCE_MAX_BYTES:
+            reserve(length)
             body: bytes = await protocol()
             return body
         parts = []
@@ -101,7 +110,10 @@ async def read_whole(protocol: Any, length: int | None, limit_bytes: int, watch:
             size_bytes += len(part)
             if size_bytes > limit_bytes:
                 raise RequestEntityTooLarge(f"The request body is larger than {limit_bytes} bytes.")
+            reserve(len(part))
             parts.append(part)
+        if length not in (None, size_bytes):
+            raise IncompleteBody("You did not provide the number of bytes specified by the Content-Length HTTP header")
         return b"".join(parts)
     except asyncio.CancelledError:
         raise RequestTimeout("Your socket connection to the server was not read from or written to in time.") from None

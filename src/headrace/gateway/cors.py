@@ -13,6 +13,16 @@ def headers(request_headers: Mapping[str, str]) -> list[tuple[str, str]]:
     return [("access-control-allow-origin", "*"), ("access-control-expose-headers", "*")]
 
 
+def document(request_headers: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What keeps a stored document that a browser opens from acting as one of the server's own pages."""
+    if request_headers.get("sec-fetch-dest", "empty") == "empty":
+        return []
+    return [
+        ("content-security-policy", "sandbox allow-downloads allow-forms allow-modals allow-popups allow-scripts"),
+        ("x-content-type-options", "nosniff"),
+    ]
+
+
 def preflight(request_headers: Mapping[str, str]) -> list[tuple[str, str]]:
     """The answer's headers to a browser that asks before it calls."""
     asked = request_headers.get("access-control-request-headers", "")

@@ -1,7 +1,7 @@
 """The gateway: one HTTP request from its first byte to its answer.
 
-The steps, in order: receive → identify → read the body → authenticate → parse → validate → run → serialise → record. All but
-running is the same for every operation and is driven by the AWS model.
+The steps, in order: receive → identify → read the body → authenticate → parse → validate → authorise → run → serialise →
+record. All but running is the same for every operation and is driven by the AWS model.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from typing import Any
 from headrace.gateway import body as bodies
 from headrace.gateway import cors
 from headrace.gateway.authenticate import ANONYMOUS, Keys
+from headrace.gateway.authorise import authorise
 from headrace.gateway.counters import Counters
 from headrace.gateway.pages import Pages
 from headrace.gateway.receive import receive
@@ -30,7 +31,7 @@ from headrace.kit.settings import Settings
 from headrace.operation import Context, Service
 from headrace.ports import Credentials, Principal
 from headrace.store.api import StoreUnavailable
-from headrace.wire import models, sigv4
+from headrace.wire import models, signature_errors, sigv4
 from headrace.wire.body import BodyDecoder, body_decoder, decode_body
 from headrace.wire.identify import Target, Unidentified, identify, needs_body
 from headrace.wire.protocols.table import protocol as protocol_of
@@ -92,11 +93,12 @@ class Gateway:
         request = receive(scope)
         dispatcher = self._dispatcher
         assert dispatcher is not None
-        if request.method == "OPTIONS" and "access-control-request-method" in request.headers:
+        is_page = request.raw_path.startswith(("/_headrace/", "/_aws/"))
+        if not is_page and request.method == "OPTIONS" and "access-control-request-method" in request.headers:
             protocol.response_empty(204, cors.preflight(request.headers))
             return
         try:
-            if request.raw_path.startswith(("/_headrace/", "/_aws/")):
+            if is_page:
                 await self._page(scope, request, protocol, dispatcher)
             else:
                 await _Exchange(self, request, protocol, dispatcher).answer()
@@ -167,7 +169,8 @@ class _Exchange:
             gateway.held.release(self._held_bytes)
         if self._target is not None:
             gateway.counters.count(self._target.operation, response.status)
-        if type(response.body) is bytes and "origin" not in self._request.headers:
+        asked = self._request.headers
+        if type(response.body) is bytes and "origin" not in asked and "sec-fetch-dest" not in asked:
             self._protocol.response_bytes(response.status, response.headers, response.body)
         else:
             await self._send(response)
@@ -176,13 +179,18 @@ class _Exchange:
         """Read the whole body, counting it against what may be held."""
         if length == 0:
             return
-        declared = bodies.BUFFERED_SIZE_MAX_BYTES if length is None else min(length, bodies.BUFFERED_SIZE_MAX_BYTES)
-        self._gateway.held.reserve(declared)
-        self._held_bytes += declared
-        self._request.body = await bodies.read_whole(self._protocol, length, bodies.BUFFERED_SIZE_MAX_BYTES, self._gateway.watch)
+        gateway = self._gateway
+
+        def reserve(size_bytes: int) -> None:
+            gateway.held.reserve(size_bytes)
+            self._held_bytes += size_bytes
+
+        self._request.body = await bodies.read_whole(
+            self._protocol, length, bodies.BUFFERED_SIZE_MAX_BYTES, gateway.watch, reserve
+        )
 
     def _prepare(self, target: Target, arriving: bool, length: int | None) -> None:
-        """Authenticate, parse and validate: what runs next is `_bound` on `_ctx` with `_parameters`."""
+        """Authenticate, parse, validate and authorise: what runs next is `_bound` on `_ctx` with `_parameters`."""
         gateway = self._gateway
         service_name = target.service.name
         credentials, region = self._authenticate(target, arriving, length)
@@ -200,6 +208,8 @@ class _Exchange:
         self._parameters = parameters
         self._ctx = gateway.context(principal.account, region, service_name, self._request_id, principal)
         self._ctx.trace_id = self._request.headers.get("x-amzn-trace-id", "")
+        if not principal.is_root and principal.arn != ANONYMOUS.arn:
+            authorise(self._ctx, target, parameters)
 
     def _authenticate(self, target: Target, arriving: bool, length: int | None) -> tuple[Credentials, str]:
         """Verify the signature, and undo what goes with it: chunk framing, and compression of bodies."""
@@ -216,6 +226,9 @@ class _Exchange:
             if arriving:
                 request.body = None
             verified = sigv4.verify(request, lookup, _MACHINE_CLOCK.now(), target.protocol)
+            if verified.service != target.service.signing_name:
+                # What was signed for one service (a link to an object, say) must not open another.
+                raise signature_errors.wrong_service(target.protocol, target.service.signing_name)
         if found is None:
             found = Credentials("", "", Principal(ANONYMOUS.arn, "", gateway.settings.account_id))
         if target.operation.streaming_input is not None:
@@ -243,7 +256,7 @@ class _Exchange:
 
     async def _send(self, response: Response) -> None:
         """Send an answer to a browser, or one that comes in parts."""
-        headers = [*response.headers, *cors.headers(self._request.headers)]
+        headers = [*response.headers, *cors.headers(self._request.headers), *cors.document(self._request.headers)]
         if isinstance(response.body, bytes):
             self._protocol.response_bytes(response.status, headers, response.body)
             return

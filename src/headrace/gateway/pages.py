@@ -73,6 +73,9 @@ class Pages:
         name = host if host.endswith("]") else host.rsplit(":", 1)[0] if ":" in host else host
         # A page of another site that knows this address could post a form here.
         foreign = request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
+        # Browsers that do not say so name the page's origin where they change something.
+        origin = request.headers.get("origin")
+        foreign = foreign or (origin is not None and origin.lower() not in (f"http://{host.lower()}", f"https://{host.lower()}"))
         return address in ("127.0.0.1", "::1") and name.lower() in _LOOPBACK_NAMES and not foreign
 
 

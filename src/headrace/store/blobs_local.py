@@ -33,6 +33,7 @@ class LocalBlobs:
         # A folder that a crash could take away again would take its blobs with it.
         new = not self._incoming.exists()
         folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
         for number in range(256):
             (folder / f"{number:02x}").mkdir(exist_ok=True)
         self._incoming.mkdir(exist_ok=True)

@@ -33,6 +33,7 @@ class LmdbStore:
 
     def __init__(self, folder: Path, *, size_max_gib: int = 256, size_max_bytes: int | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)  # it holds secrets: users' keys, mail, everybody's data
         self.signals = Signals()
         # Runs a piece of work while other busy threads of the process hold still. LMDB's binding gives the interpreter's lock
         # away at every call, and beside a busy thread it gets it back only tens of microseconds later: a hundred times what the

@@ -222,6 +222,12 @@ def bad_credential(protocol: str, credential: str) -> AwsError:
     return _of(protocol, IncompleteSignatureException, IncompleteSignature, AuthorizationHeaderMalformed)(text)
 
 
+def wrong_service(protocol: str, wanted: str) -> AwsError:
+    """The scope names another service than the request is for."""
+    text = f"Credential should be scoped to correct service: '{wanted}'."
+    return _of(protocol, InvalidSignatureException, SignatureDoesNotMatch, AuthorizationHeaderMalformed)(text)
+
+
 def bad_expires(protocol: str) -> AwsError:
     """X-Amz-Expires is no number of seconds within a week."""
     text = (

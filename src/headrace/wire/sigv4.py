@@ -23,6 +23,9 @@ from headrace.wire.verified import Verified
 SKEW_SECONDS_MAX = 15 * 60
 PRESIGNED_SECONDS_MAX = 7 * 24 * 3600
 SIGNING_KEYS_MAX = 4096
+# Longer ones are refused: what strangers send must not fill the caches.
+CREDENTIAL_LENGTH_MAX = 512
+SIGNED_HEADERS_LENGTH_MAX = 4096
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 UNSIGNED = "UNSIGNED-PAYLOAD"
@@ -168,8 +171,14 @@ def _read_claim(request: HttpRequest, protocol: str) -> _Claim:
     raise refuse.missing(protocol)
 
 
-@lru_cache(4096)
 def _head(credential: str, signed_headers: str) -> _Head | None:
+    if len(credential) > CREDENTIAL_LENGTH_MAX or len(signed_headers) > SIGNED_HEADERS_LENGTH_MAX:
+        return None
+    return _head_of(credential, signed_headers)
+
+
+@lru_cache(4096)
+def _head_of(credential: str, signed_headers: str) -> _Head | None:
     # A key id may hold slashes, a scope may not.
     parts = credential.rsplit("/", 4)
     if len(parts) != 5 or parts[4] != "aws4_request" or not all(parts) or len(parts[1]) != 8:
@@ -190,7 +199,7 @@ def _claim_from_header(request: HttpRequest, authorization: str, protocol: str) 
     headers = request.headers
     amz_date = headers.get("x-amz-date") or _from_http_date(headers.get("date", ""))
     start, _, signature = authorization.rpartition("Signature=")
-    head = _head_of_header(start)
+    head = _head_of_header(start) if len(start) <= SIGNED_HEADERS_LENGTH_MAX else None
     if head is None or not amz_date or "," in signature:
         head, signature = _read_slowly(authorization, protocol, has_date=bool(amz_date))
     return _Claim(head, signature, amz_date, headers.get("x-amz-security-token"), False)
@@ -250,7 +259,7 @@ def _epoch(amz_date: str) -> int | None:
 
 
 def _check_time(claim: _Claim, now: float, protocol: str) -> None:
-    signed_at = _epoch(claim.amz_date)
+    signed_at = _epoch(claim.amz_date) if len(claim.amz_date) == 16 else None
     if signed_at is None or claim.amz_date[:8] != claim.head.date:
         raise refuse.bad_date(protocol, claim.head.date, claim.amz_date)
     if claim.presigned:

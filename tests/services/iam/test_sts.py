@@ -30,7 +30,7 @@ def test_caller_identity__of_root(client, account):
     assert (identity["Account"], identity["Arn"]) == (account, f"arn:aws:iam::{account}:root")
 
 
-def test_assume_role__gives_credentials_that_work(iam, ann, server, account):
+def test_assume_role__gives_credentials_that_work(iam, ann, client, server, account):
     arn = f"arn:aws:iam::{account}:user/ann"
     role = iam.create_role(RoleName="r", AssumeRolePolicyDocument=trusting({"AWS": arn}))["Role"]
     answer = ann("sts").assume_role(RoleArn=role["Arn"], RoleSessionName="s1", DurationSeconds=900)
@@ -44,7 +44,8 @@ def test_assume_role__gives_credentials_that_work(iam, ann, server, account):
     assert session("sts").get_caller_identity()["Arn"] == f"arn:aws:sts::{account}:assumed-role/r/s1"
     stolen = {**credentials, "SessionToken": "wrong"}
     refused("InvalidClientTokenId", as_user(server, stolen)("sts").get_caller_identity)
-    assert ann("sts").get_access_key_info(AccessKeyId=credentials["AccessKeyId"])["Account"] == account
+    refused("AccessDenied", ann("sts").get_access_key_info, AccessKeyId=credentials["AccessKeyId"])
+    assert client("sts").get_access_key_info(AccessKeyId=credentials["AccessKeyId"])["Account"] == account
 
 
 def test_assume_role__asks_the_trust_policy(iam, ann, client, account):

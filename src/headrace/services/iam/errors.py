@@ -1,6 +1,7 @@
 """IAM's and STS's errors."""
 
-from headrace.kit.errors import AccessDeniedException, AwsError
+from headrace.kit.errors import AwsError
+from headrace.ports import NotAuthorized
 
 
 class NoSuchEntityException(AwsError):
@@ -59,11 +60,8 @@ def quota(name: str, value: int) -> LimitExceededException:
     return LimitExceededException(f"Cannot exceed quota for {name}: {value}")
 
 
-def not_allowed(principal: str, action: str, resource: str, *, denied: bool) -> AccessDeniedException:
-    """The caller's policies do not let a request happen."""
-    why = (
-        "with an explicit deny in an identity-based policy"
-        if denied
-        else (f"because no identity-based policy allows the {action} action")
-    )
-    return AccessDeniedException(f"User: {principal} is not authorized to perform: {action} on resource: {resource} {why}")
+def not_allowed(principal: str, action: str, resource: str, kind: str, *, denied: bool) -> NotAuthorized:
+    """A caller's policies do not let a request happen. `kind`: AWS's word for the policies that decided."""
+    article = "an" if kind.startswith("i") else "a"
+    why = f"with an explicit deny in {article} {kind}" if denied else f"because no {kind} allows the {action} action"
+    return NotAuthorized(principal, action, resource, why)

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from headrace.kit.accounts import account_credentials, account_of
 from headrace.kit.arn import Arn
@@ -64,19 +64,35 @@ class Memory(Generic[T]):
         signals.listen(state.TOPIC, self.forget)
 
 
+OWN = "identity-based policy"
+
+
+class Verdict(NamedTuple):
+    """A decision, and AWS's word for the policies that made it."""
+
+    decision: Decision
+    kind: str = OWN
+
+
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """The policies of a principal. Each group must allow for itself: its own, a session's, a boundary's."""
+    """The policies of a principal. Each group must allow for itself: its own, a session's, a boundary's (`kinds`)."""
 
     groups: tuple[tuple[Policy, ...], ...]
     tags: dict[str, str]
+    kinds: tuple[str, ...] = (OWN,)
 
     def decide(self, action: str, resource: str | None, context: RequestContext) -> Decision:
         """The decision over all groups: allowed by each, denied by none."""
-        verdicts = [evaluate(group, action, resource, context) for group in self.groups]
-        if Decision.EXPLICIT_DENY in verdicts:
-            return Decision.EXPLICIT_DENY
-        return Decision.ALLOWED if verdicts and all(verdicts) else Decision.IMPLICIT_DENY
+        return self.judge(action, resource, context).decision
+
+    def judge(self, action: str, resource: str | None, context: RequestContext) -> Verdict:
+        """The decision over all groups, and which of them made it."""
+        found = [evaluate(group, action, resource, context) for group in self.groups]
+        for decision in (Decision.EXPLICIT_DENY, Decision.IMPLICIT_DENY):
+            if decision in found:
+                return Verdict(decision, self.kinds[found.index(decision)])
+        return Verdict(Decision.ALLOWED if found else Decision.IMPLICIT_DENY)
 
 
 def find_credentials(tx: ReadTransaction, access_key_id: str) -> Credentials | None:
@@ -118,17 +134,19 @@ def find_permissions(tx: ReadTransaction, principal: Principal) -> Permissions:
     if row is None:
         return Permissions((), {})
     own = state.documents_of(tx, identity.account, identity.kind, identity.name)
-    groups = [_parsed(own)]
+    groups, kinds = [_parsed(own)], [OWN]
     principal_tags = tags.get(tx, row.arn)
     if row.boundary is not None:
         boundary = state.find_policy(tx, row.boundary)
         groups.append(_parsed([boundary.versions[boundary.default][0]] if boundary else []))
+        kinds.append("permissions boundary")
     session = state.SESSIONS.get(tx, principal.access_key_id) if principal.access_key_id else None
     if session is not None:
         principal_tags = {**principal_tags, **session.tags}
         if session.policies:
             groups.append(_parsed(session.policies))
-    return Permissions(tuple(groups), principal_tags)
+            kinds.append("session policy")
+    return Permissions(tuple(groups), principal_tags, tuple(kinds))
 
 
 def request_context(scope: Scope, principal: Principal, principal_tags: dict[str, str]) -> dict[str, tuple[str, ...]]:

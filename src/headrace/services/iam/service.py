@@ -5,9 +5,9 @@ from typing import Any
 
 from headrace.operation import Service
 from headrace.ports import Credentials, Principal, Scope
-from headrace.services.iam import errors, limits, permissions, sessions, workers
+from headrace.services.iam import errors, limits, permissions, sessions, state, workers
 from headrace.services.iam.engine.evaluation import Decision
-from headrace.services.iam.engine.requests import Place, needs
+from headrace.services.iam.engine.requests import Need, Place, needs
 
 
 class Iam:
@@ -16,6 +16,7 @@ class Iam:
     def __init__(self) -> None:
         self._credentials: permissions.Memory[Credentials | None] = permissions.Memory()
         self._permissions: permissions.Memory[permissions.Permissions] = permissions.Memory()
+        self._verdicts: dict[tuple[Principal, str, Need], tuple[permissions.Permissions, permissions.Verdict]] = {}
 
     def credentials(self, scope: Scope, access_key_id: str) -> Credentials | None:
         """The credentials of an access key id, if it is known, active and not expired."""
@@ -38,21 +39,43 @@ class Iam:
         return bool(held.decide(action, resource, permissions.request_context(scope, principal, held.tags)))
 
     def check(self, scope: Scope, principal: Principal, service: str, operation: str, parameters: Mapping[str, Any]) -> None:
-        """AccessDenied unless the principal may make a request. Root may make any."""
+        """NotAuthorized unless the principal may make a request. Root may make any."""
         if principal.is_root:
             return
         place = Place(scope.account, scope.region, principal.arn)
-        held = self._held(scope, principal)
-        context = permissions.request_context(scope, principal, held.tags)
         for need in needs(service, operation, parameters, place):
-            verdicts = [held.decide(need.action, resource, context) for resource in need.resources or (None,)]
-            if Decision.EXPLICIT_DENY in verdicts or not any(verdicts):
-                denied = Decision.EXPLICIT_DENY in verdicts
-                raise errors.not_allowed(principal.arn, need.action, (need.resources or ("*",))[0], denied=denied)
+            full = need if service != "iam" else need._replace(resources=_with_paths(scope, need.resources))
+            decision, kind = self._verdict(scope, principal, full)
+            if not decision:
+                denied = decision is Decision.EXPLICIT_DENY
+                raise errors.not_allowed(principal.arn, need.action, (full.resources or ("*",))[0], kind, denied=denied)
+
+    def _verdict(self, scope: Scope, principal: Principal, need: Need) -> permissions.Verdict:
+        """What a principal's policies say of a need, remembered for as long as the policies themselves are."""
+        held = self._held(scope, principal)
+        key = (principal, scope.region, need)
+        known = self._verdicts.get(key)
+        if known is not None and known[0] is held:
+            return known[1]
+        context = permissions.request_context(scope, principal, held.tags)
+        context.update(need.about)
+        # Several resources are names of one thing: one must be allowed, and none denied.
+        found = [held.judge(need.action, resource, context) for resource in need.resources or (None,)]
+        verdict = next((one for one in found if one.decision is Decision.EXPLICIT_DENY), None)
+        verdict = verdict or next((one for one in found if one.decision), found[0])
+        if len(self._verdicts) >= limits.CACHE_ENTRIES_MAX:
+            self._verdicts.clear()
+        self._verdicts[key] = (held, verdict)
+        return verdict
 
     def _held(self, scope: Scope, principal: Principal) -> permissions.Permissions:
         key = f"{principal.arn} {principal.access_key_id}"
         return self._permissions.get(scope, key, lambda tx: permissions.find_permissions(tx, principal))
+
+
+def _with_paths(scope: Scope, resources: tuple[str, ...]) -> tuple[str, ...]:
+    """ARNs of roles and users with the paths that requests leave out."""
+    return scope.snapshot(lambda inner: tuple(state.full_arn(inner.tx, resource) for resource in resources))
 
 
 SERVICE = Service(

@@ -106,11 +106,12 @@ def open_session(
 
 
 def assume_for_service(scope: Scope, role_arn: str, session_name: str, service: str, seconds: int) -> Credentials:
-    """Temporary credentials of a role for a service, if the role trusts it; AccessDenied otherwise."""
+    """Temporary credentials of a role of the scope's account for a service, if the role trusts it; AccessDenied otherwise."""
 
     def body(ctx: Context) -> Credentials:
         role = role_of(ctx, role_arn)
-        if role is None:
+        # A role trusts a service, not whoever may use the service: only its own account may hand it one (iam:PassRole).
+        if role is None or role.arn.split(":")[4] != ctx.account:
             raise errors.NoSuchEntityException(f"The role {role_arn} cannot be found.")
         check_service(role, service)
         return open_for_role(ctx, role, session_name, min(seconds, role.session_seconds_max))

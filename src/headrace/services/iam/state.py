@@ -145,6 +145,14 @@ def entity(ctx: Context, kind: str, name: str) -> Role | User:
     return role(ctx, name) if kind == "role" else user(ctx, name)
 
 
+def full_arn(tx: ReadTransaction, arn: str) -> str:
+    """The ARN of a role or user that exists, with its path; any other ARN as it is."""
+    account, _, resource = arn.removeprefix("arn:aws:iam::").partition(":")
+    kind, _, name = resource.partition("/")
+    row = ROLES.get(tx, account, name) if kind == "role" else USERS.get(tx, account, name) if kind == "user" else None
+    return arn if row is None else row.arn
+
+
 def changed(ctx: Context) -> None:
     """Let every cache forget what it knows of IAM."""
     ctx.tx.announce(TOPIC)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from headrace.kit.errors import AccessDeniedException
 from headrace.operation import Context, Service
 from headrace.ports import Invocation, Scope
 from headrace.services.lambda_ import downloads, events, invocations, naming, workers
@@ -16,6 +17,11 @@ class Functions:
         """Invoke and wait (RequestResponse), or queue durably (Event). AwsError when the function can't be invoked."""
         assert isinstance(scope, Context)
         name = naming.parse_anywhere(function_arn, scope)
+        if name.account != scope.account:
+            # Permissions of functions for other accounts are kept, but not weighed: nobody comes in from there.
+            raise AccessDeniedException(
+                f"{scope.principal.arn} is not authorized to perform lambda:InvokeFunction on {function_arn}"
+            )
         ctx = scope.at(name.account, name.region)
         if kind == "Event":
 

@@ -27,7 +27,8 @@ def acting(ctx: Context, role: str, access_key: list[str]) -> Context:
     found = ctx.snapshot(lambda inner: inner.ports.authority.credentials(inner, key))
     if found is None or found.secret_access_key != secret or (found.session_token or "") != token:
         raise AccessDenied("The AWS Access Key Id you provided does not exist in our records.")
-    return ctx.at(principal=found.principal)
+    # In the key's own account: there its owner may be root, here not.
+    return ctx.at(account=found.principal.account, principal=found.principal)
 
 
 def _assumed(ctx: Context, role: str) -> Any:

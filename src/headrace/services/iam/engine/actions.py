@@ -12,6 +12,7 @@ _RENAMED = {
     "lambda:Invoke": "lambda:InvokeFunction",
     "lambda:InvokeAsync": "lambda:InvokeFunction",
     "lambda:InvokeWithResponseStream": "lambda:InvokeFunction",
+    "lambda:GetLayerVersionByArn": "lambda:GetLayerVersion",
     "s3:HeadObject": "s3:GetObject",
     "s3:GetObjectAttributes": "s3:GetObject",
     "s3:SelectObjectContent": "s3:GetObject",
@@ -58,6 +59,20 @@ TRANSACTED = {
 }
 
 # Without a user's name, these are about the caller.
+# Those of STS that nobody needs a permission for: who may assume a role is asked for where its trust policy is read.
+FREE = frozenset({"sts:GetCallerIdentity", "sts:GetSessionToken", "sts:AssumeRole", "sts:AssumeRoleWithWebIdentity"})
+
+# Who may be given a role by a request to one of these services (iam:PassRole).
+ROLE_TAKERS = {
+    "lambda": "lambda.amazonaws.com",
+    "firehose": "firehose.amazonaws.com",
+    "cloudformation": "cloudformation.amazonaws.com",
+    "kinesisanalytics": "kinesisanalytics.amazonaws.com",
+    "redshift": "redshift.amazonaws.com",
+}
+ROLE_GIVING = ("Create", "Update", "Add", "Modify", "Delete", "Continue")
+ROLE_MEMBERS = frozenset({"Role", "RoleARN", "RoleArn", "ServiceExecutionRole", "IamRoles", "DefaultIamRoleArn"})
+
 OF_ONESELF = frozenset({"iam:CreateAccessKey", "iam:ListAccessKeys", "iam:UpdateAccessKey", "iam:DeleteAccessKey", "iam:GetUser"})
 
 _STATEMENTS = {"SELECT": "PartiQLSelect", "INSERT": "PartiQLInsert", "UPDATE": "PartiQLUpdate", "DELETE": "PartiQLDelete"}

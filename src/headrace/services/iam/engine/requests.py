@@ -1,20 +1,26 @@
 """What a request needs: which actions on which resources its caller must be allowed.
 
 A `Need` without resources is one whose resource the request does not show (an opaque iterator, say): then the action alone is
-asked for. Several resources of one need are names of the same thing; it is enough when one of them is allowed.
+asked for. Several resources of one need are names of the same thing; it is enough when one of them is allowed, and none denied.
+
+A resource can be spelled in several ways. Each is brought into the one form that policies use, because a Deny must fit whatever
+the caller writes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
 
-from headrace.services.iam.engine import actions
+from headrace.services.iam.engine import actions, senders
 
 
 class Need(NamedTuple):
-    """An action, and the resource (under each of its names) that it is done to; none: not known."""
+    """An action, and the resource (under each of its names) that it is done to; none: not known. `about`: condition keys."""
 
     action: str
     resources: tuple[str, ...]
+    about: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 class Place(NamedTuple):
@@ -25,8 +31,10 @@ class Place(NamedTuple):
     caller: str
 
     def arn(self, service: str, resource: str) -> str:
-        """An ARN in this account and region; a whole ARN stays as it is."""
-        return resource if resource.startswith("arn:") else f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
+        """An ARN in this account and region; of a whole ARN its partition and service are put right."""
+        if resource.startswith("arn:") and resource.count(":") >= 5:
+            return ":".join(("arn", "aws", service, *resource.split(":", 5)[3:]))
+        return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
 
 
 _Finder = Callable[[str, Mapping[str, Any], Place], Sequence[Need] | None]
@@ -34,48 +42,76 @@ EVERYTHING = ("*",)
 
 
 def needs(service: str, operation: str, parameters: Mapping[str, Any], place: Place) -> Sequence[Need]:
-    """What a request needs. STS asks for itself, and everybody may ask who they are."""
-    if service == "sts":
-        return ()
+    """What a request needs. Everybody may ask who they are; who may assume a role, STS asks itself."""
     action = actions.of(service, operation)
-    finder = _FINDERS.get(action.split(":", 1)[0])
+    if action in actions.FREE:
+        return ()
+    prefix = action.split(":", 1)[0]
+    finder = _FINDERS.get(prefix)
     found = finder(action, parameters, place) if finder is not None else None
-    return found if found is not None else (Need(action, _any_arn(parameters)),)
+    if found is None:
+        found = [Need(action, (arn,)) for arn in _arns(parameters)] or (Need(action, EVERYTHING),)
+    taker = actions.ROLE_TAKERS.get(prefix)
+    if taker is None or not operation.startswith(actions.ROLE_GIVING):
+        return found
+    about = (("iam:passedtoservice", (taker,)),)
+    return [*found, *(Need("iam:PassRole", (role,), about) for role in dict.fromkeys(_roles(parameters)))]
 
 
-def _any_arn(parameters: Mapping[str, Any]) -> tuple[str, ...]:
+def _arns(parameters: Mapping[str, Any]) -> Iterator[str]:
     for name, value in parameters.items():
         if name.lower().endswith("arn") and isinstance(value, str) and value.startswith("arn:"):
-            return (value,)
-    return EVERYTHING
+            yield value
+
+
+def _roles(value: Any, inside: bool = False) -> Iterator[str]:
+    """The ARNs of the roles that a request hands over."""
+    if isinstance(value, str):
+        if inside and value.startswith("arn:"):
+            yield value
+    elif isinstance(value, Mapping):
+        for name, one in value.items():
+            yield from _roles(one, name in actions.ROLE_MEMBERS)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _roles(one, inside)
 
 
 def _dynamodb(action: str, parameters: Mapping[str, Any], place: Place) -> Sequence[Need] | None:
-    def table(name: str, index: str | None = None) -> tuple[str, ...]:
-        arn = place.arn("dynamodb", name if name.startswith("arn:") else f"table/{name}")
-        return (f"{arn}/index/{index}",) if index else (arn,)
+    def table(name: str, rest: str = "") -> tuple[str, ...]:
+        resource = name.split(":", 5)[-1].split("/") if name.startswith("arn:") else ["table", name]
+        return (place.arn("dynamodb", f"table/{resource[1] if len(resource) > 1 else '*'}{rest}"),)
 
+    if action == "dynamodb:ListStreams":
+        return (Need(action, table(parameters.get("TableName", "*"), "/stream/*")),)
     if "TableName" in parameters:
-        return (Need(action, table(parameters["TableName"], parameters.get("IndexName"))),)
+        index = parameters.get("IndexName")
+        return (Need(action, table(parameters["TableName"], f"/index/{index}" if index else "")),)
     if "RequestItems" in parameters:
         return [Need(action, table(name)) for name in parameters["RequestItems"]]
     if "TransactItems" in parameters:
         parts = [pair for item in parameters["TransactItems"] for pair in item.items()]
         return [Need(f"dynamodb:{actions.TRANSACTED[kind]}", table(part["TableName"])) for kind, part in parts]
+    for name in ("StreamArn", "ResourceArn"):
+        if name in parameters:
+            return (Need(action, (place.arn("dynamodb", parameters[name]),)),)
     statements = (
         [parameters] if "Statement" in parameters else parameters.get("Statements") or parameters.get("TransactStatements")
     )
     if statements:
         return [Need(actions.of_statement(one.get("Statement", "")), ()) for one in statements]
-    return (Need(action, ()),) if "ShardIterator" in parameters else None
+    if "ShardIterator" in parameters:
+        return (Need(action, ()),)
+    return (Need(action, table("*")),) if action == "dynamodb:ListTables" else None
 
 
 def _kinesis(action: str, parameters: Mapping[str, Any], place: Place) -> Sequence[Need] | None:
-    for name in ("ConsumerARN", "StreamARN", "ResourceARN"):
-        if parameters.get(name):
-            return (Need(action, (parameters[name],)),)
-    if parameters.get("StreamName"):
-        return (Need(action, (place.arn("kinesis", f"stream/{parameters['StreamName']}"),)),)
+    if parameters.get("ConsumerARN"):
+        return (Need(action, (place.arn("kinesis", parameters["ConsumerARN"]),)),)
+    given = parameters.get("StreamARN") or parameters.get("ResourceARN")
+    name = given.partition("stream/")[2].split("/")[0] if given else parameters.get("StreamName")
+    if name:
+        return (Need(action, (place.arn("kinesis", f"stream/{name}"),)),)
     return (Need(action, ()),) if "ShardIterator" in parameters or "NextToken" in parameters else None
 
 
@@ -84,17 +120,44 @@ def _video(action: str, parameters: Mapping[str, Any], place: Place) -> Sequence
     return (Need(action, (place.arn("kinesisvideo", f"stream/{name}/0"),)),) if name else None
 
 
+# A name, a partial ARN or an ARN of a function, with or without a qualifier.
+_FUNCTION = re.compile(r"(?:arn:[^:]*:lambda:[^:]*:)?(?:\d{12}:)?(?:function:)?(?P<name>[^:]+)(?::(?P<qualifier>[^:]+))?\Z")
+
+
 def _lambda(action: str, parameters: Mapping[str, Any], place: Place) -> Sequence[Need] | None:
+    mapping = parameters.get("UUID")
+    if mapping or action == "lambda:CreateEventSourceMapping":
+        function = parameters.get("FunctionName")
+        about = (("lambda:functionarn", _function(function, None, place)[-1:]),) if function else ()
+        return (Need(action, (place.arn("lambda", f"event-source-mapping:{mapping or '*'}"),), about),)
+    found = []
     name = parameters.get("FunctionName")
     if name:
-        if not name.startswith("arn:"):
-            name = place.arn("lambda", f"function:{name.rpartition('function:')[2]}")
-        qualifier = parameters.get("Qualifier")
-        own = f"{name}:{qualifier}" if qualifier and name.count(":") == 6 else name
-        return (Need(action, (own, name) if qualifier in (None, "$LATEST") else (own,)),)
-    if parameters.get("UUID"):
-        return (Need(action, (place.arn("lambda", f"event-source-mapping:{parameters['UUID']}"),)),)
-    return None
+        found.append(Need(action, _function(name, parameters.get("Qualifier"), place)))
+    elif parameters.get("LayerName"):
+        version = parameters.get("VersionNumber")
+        layer = parameters["LayerName"].rpartition("layer:")[2]
+        found.append(Need(action, (place.arn("lambda", f"layer:{layer}" + (f":{version}" if version else "")),)))
+    elif parameters.get("Resource"):
+        resource = parameters["Resource"]
+        plain = "layer:" in resource or "event-source-mapping:" in resource
+        found.append(Need(action, (place.arn("lambda", resource),) if plain else _function(resource, None, place)))
+    # Code in a bucket is read on behalf of who names it.
+    for code in (parameters, parameters.get("Code") or {}, parameters.get("Content") or {}):
+        if code.get("S3Bucket"):
+            found.append(Need("s3:GetObject", (f"arn:aws:s3:::{code['S3Bucket']}/{code.get('S3Key', '*')}",)))
+    return found or None
+
+
+def _function(text: str, qualifier: str | None, place: Place) -> tuple[str, ...]:
+    """A function's ARN with its qualifier; without one, the newest version's is another name of it."""
+    match = _FUNCTION.match(text)
+    name, inside = (match["name"], match["qualifier"]) if match else (text, None)
+    bare = place.arn("lambda", f"function:{name}")
+    wanted = qualifier or inside
+    if wanted in (None, "$LATEST"):
+        return (bare,) if wanted is None else (f"{bare}:$LATEST", bare)
+    return (f"{bare}:{wanted}",)
 
 
 def _s3(action: str, parameters: Mapping[str, Any], place: Place) -> Sequence[Need] | None:
@@ -104,20 +167,25 @@ def _s3(action: str, parameters: Mapping[str, Any], place: Place) -> Sequence[Ne
     arn = bucket if bucket.startswith("arn:") else f"arn:aws:s3:::{bucket}"
     if "Delete" in parameters:
         return [Need(action, (f"{arn}/{one['Key']}",)) for one in parameters["Delete"].get("Objects") or ()]
-    found = [Need(action, (f"{arn}/{parameters['Key']}" if parameters.get("Key") else arn,))]
+    about: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    if action in ("s3:ListBucket", "s3:ListBucketVersions"):
+        members = (("prefix", "Prefix"), ("delimiter", "Delimiter"))
+        about = tuple((f"s3:{key}", (parameters.get(member) or "",)) for key, member in members)
+    found = [Need(action, (f"{arn}/{parameters['Key']}" if parameters.get("Key") else arn,), about)]
     source = parameters.get("CopySource")
     if isinstance(source, str):
-        found.append(Need("s3:GetObject", (f"arn:aws:s3:::{source.lstrip('/').partition('?')[0]}",)))
+        name = unquote(source.partition("?")[0]).removeprefix("/")
+        found.append(Need("s3:GetObject", (f"arn:aws:s3:::{name}",)))
+    if isinstance(parameters.get("Tagging"), str):
+        found.append(Need("s3:PutObjectTagging", (f"{arn}/{parameters.get('Key')}",)))
     return found
 
 
 def _sqs(action: str, parameters: Mapping[str, Any], place: Place) -> Sequence[Need] | None:
+    owner, name = parameters.get("QueueOwnerAWSAccountId"), parameters.get("QueueName")
     if parameters.get("QueueUrl"):
-        *_, account, name = ("", place.account, *parameters["QueueUrl"].rstrip("/").split("/"))[-2:]
-        owner = account if account.isdecimal() else place.account
-        return (Need(action, (f"arn:aws:sqs:{place.region}:{owner}:{name}",)),)
-    name = parameters.get("QueueName")
-    return (Need(action, (place.arn("sqs", name),)),) if name else None
+        *_, owner, name = ("", "", *unquote(urlsplit(parameters["QueueUrl"]).path).strip("/").split("/"))
+    return (Need(action, (f"arn:aws:sqs:{place.region}:{owner or place.account}:{name}",)),) if name else None
 
 
 def _sns(action: str, parameters: Mapping[str, Any], place: Place) -> Sequence[Need] | None:
@@ -127,33 +195,60 @@ def _sns(action: str, parameters: Mapping[str, Any], place: Place) -> Sequence[N
 
 
 def _logs(action: str, parameters: Mapping[str, Any], place: Place) -> Sequence[Need] | None:
-    name = parameters.get("logGroupName") or parameters.get("logGroupIdentifier")
+    name = parameters.get("logGroupName") or parameters.get("logGroupIdentifier") or parameters.get("resourceArn")
     if not name:
-        return None
-    group = place.arn("logs", name if name.startswith("arn:") else f"log-group:{name}").removesuffix(":*")
+        return (Need(action, (place.arn("logs", "log-group::log-stream:"),)),) if action == "logs:DescribeLogGroups" else None
+    if name.startswith("arn:"):
+        name = name.partition(":log-group:")[2].split(":")[0]
+    group = place.arn("logs", f"log-group:{name}")
     stream = parameters.get("logStreamName")
     return (Need(action, (f"{group}:log-stream:{stream}",) if stream else (group, f"{group}:*")),)
 
 
 def _ses(action: str, parameters: Mapping[str, Any], place: Place) -> Sequence[Need] | None:
-    sender = parameters.get("Source") or parameters.get("FromEmailAddress")
-    if isinstance(sender, str):
-        address = sender.rpartition("<")[2].rstrip("> ")
-        names = (address, address.rpartition("@")[2])
-        return (Need(action, tuple(place.arn("ses", f"identity/{name}") for name in names)),)
-    kinds = (("EmailIdentity", "identity"), ("TemplateName", "template"), ("ConfigurationSetName", "configuration-set"))
+    if action.startswith("ses:Send"):
+        return [_sent_by(action, sender, place) for sender in senders.of(parameters)] or (Need(action, EVERYTHING),)
+    kinds = (
+        ("EmailIdentity", "identity"), ("Identity", "identity"), ("EmailAddress", "identity"), ("Domain", "identity"),
+        ("TemplateName", "template"), ("ConfigurationSetName", "configuration-set"),
+    )  # fmt: skip
     for member, kind in kinds:
         if isinstance(parameters.get(member), str):
             return (Need(action, (place.arn("ses", f"{kind}/{parameters[member]}"),)),)
-    return (Need(action, ()),) if "RawMessage" in parameters or "Content" in parameters else None
+    identities = parameters.get("Identities")
+    return [Need(action, (place.arn("ses", f"identity/{one}"),)) for one in identities] if identities else None
+
+
+def _sent_by(action: str, sender: str, place: Place) -> Need:
+    local, _, domain = sender.rpartition("@")
+    names = dict.fromkeys((sender, f"{local}@{domain.lower()}", domain.lower()))
+    return Need(action, tuple(place.arn("ses", f"identity/{name}") for name in names), (("ses:fromaddress", (sender,)),))
 
 
 def _iam(action: str, parameters: Mapping[str, Any], place: Place) -> Sequence[Need] | None:
+    about = (("iam:policyarn", (parameters["PolicyArn"],)),) if parameters.get("PolicyArn") else ()
     for member, kind in (("RoleName", "role"), ("UserName", "user"), ("PolicyName", "policy")):
         if isinstance(parameters.get(member), str):
-            return (Need(action, (f"arn:aws:iam::{place.account}:{kind}/{parameters[member]}",)),)
+            name = parameters.get("Path", "/").removeprefix("/") + parameters[member]
+            return (Need(action, (f"arn:aws:iam::{place.account}:{kind}/{name}",), about),)
     own = action in actions.OF_ONESELF and not parameters.get("PolicyArn")
     return (Need(action, (place.caller,)),) if own else None
+
+
+def _redshift(action: str, parameters: Mapping[str, Any], place: Place) -> Sequence[Need] | None:
+    cluster = parameters.get("ClusterIdentifier")
+    if not isinstance(cluster, str):
+        tagged = parameters.get("ResourceName")
+        return (Need(action, (place.arn("redshift", tagged),)),) if tagged else None
+    user, database = parameters.get("DbUser"), parameters.get("DbName")
+    if action == "redshift:GetClusterCredentials":
+        names = [f"dbuser:{cluster}/{user}"] + ([f"dbname:{cluster}/{database}"] if database else [])
+        return [Need(action, (place.arn("redshift", name),)) for name in names]
+    found = [Need(action, (place.arn("redshift", f"cluster:{cluster}"),))]
+    if action.startswith("redshift-data:") and user:
+        # The Data API logs in as this user.
+        found.append(Need("redshift:GetClusterCredentials", (place.arn("redshift", f"dbuser:{cluster}/{user}"),)))
+    return found
 
 
 def _named(service: str, member: str, shape: str) -> _Finder:
@@ -168,7 +263,7 @@ def _stack(action: str, parameters: Mapping[str, Any], place: Place) -> Sequence
     name = parameters.get("StackName")
     if not isinstance(name, str):
         return None
-    return (Need(action, (name if name.startswith("arn:") else place.arn("cloudformation", f"stack/{name}/*"),)),)
+    return (Need(action, (place.arn("cloudformation", name if name.startswith("arn:") else f"stack/{name}/*"),)),)
 
 
 _FINDERS: dict[str, _Finder] = {
@@ -185,6 +280,6 @@ _FINDERS: dict[str, _Finder] = {
     "cloudformation": _stack,
     "firehose": _named("firehose", "DeliveryStreamName", "deliverystream/{}"),
     "kinesisanalytics": _named("kinesisanalytics", "ApplicationName", "application/{}"),
-    "redshift": _named("redshift", "ClusterIdentifier", "cluster:{}"),
-    "redshift-data": _named("redshift", "ClusterIdentifier", "cluster:{}"),
+    "redshift": _redshift,
+    "redshift-data": _redshift,
 }

@@ -67,6 +67,7 @@ class Environment:
         function = self.function
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)  # without bubblewrap it is the function's /tmp
         self.group = group
         groups = []
         if group is not None:

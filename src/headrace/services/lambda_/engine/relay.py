@@ -7,6 +7,10 @@ import threading
 
 _CHUNK_BYTES = 64 * 1024
 _CONNECTIONS_MAX = 256
+# Functions come from a loopback address of their own, not from 127.0.0.1: the server's pages are for the machine's user, and
+# show what every account has sent.
+FUNCTIONS_ADDRESS = "127.0.0.2"
+_IP_BIND_ADDRESS_NO_PORT = 24  # Linux: the port is chosen by connect, so that there are as many as without the bind
 
 
 class Relay:
@@ -100,6 +104,8 @@ class Relay:
         try:
             for side in (accepted, outward):
                 side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            outward.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
+            outward.bind((FUNCTIONS_ADDRESS, 0))
             await loop.sock_connect(outward, ("127.0.0.1", self._port))
             await asyncio.gather(_pump(loop, accepted, outward), _pump(loop, outward, accepted))
         except OSError:

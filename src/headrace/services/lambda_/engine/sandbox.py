@@ -5,6 +5,7 @@ own mount, pid, ipc and network namespaces over a read-only root that holds Pyth
 function's code. As root every environment also has a user id of its own; otherwise a user namespace.
 """
 
+import functools
 import importlib.util
 import os
 import shutil
@@ -88,7 +89,7 @@ class Sandbox:
         return Place(command, str(code), path, user_id, {"TMPDIR": str(temporary)})
 
     def _root_filesystem(self) -> list[str]:
-        command = [self._bubblewrap, *_namespaces(self.root, self.private_network)]
+        command = [self._bubblewrap, *_namespaces(self._bubblewrap, self.root, self.private_network)]
         for folder in ("/etc", "/var", "/var/runtime"):
             command += ["--perms", "0755", "--dir", folder]
         command += ["--ro-bind", "/usr", "/usr"]
@@ -126,7 +127,7 @@ def joining(command: list[str], groups: list[str]) -> list[str]:
     return [SHELL, "-c", _JOIN, "headrace-function", *groups, "--", *command] if groups else command
 
 
-def _namespaces(root: bool, private_network: bool) -> list[str]:
+def _namespaces(bubblewrap: str, root: bool, private_network: bool) -> list[str]:
     command = ["--die-with-parent", "--new-session", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
     command += ["--unshare-cgroup-try", "--hostname", "headrace"]
     if private_network:
@@ -134,11 +135,21 @@ def _namespaces(root: bool, private_network: bool) -> list[str]:
     if root:
         # The start script becomes a user without any right; until then it needs these two.
         return [*command, "--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
-    return [*command, "--unshare-user"]
+    # A namespace of users inside this one would give a function every right over the kernel's rarer parts.
+    return [*command, "--unshare-user", *(["--disable-userns"] if _knows(bubblewrap, "--disable-userns") else [])]
+
+
+@functools.cache
+def _knows(bubblewrap: str, option: str) -> bool:
+    """Whether this bubblewrap has an option: older ones lack some."""
+    try:
+        return option in subprocess.run([bubblewrap, "--help"], capture_output=True, timeout=20, check=False, text=True).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 def _try(bubblewrap: str, python: str, root: bool) -> tuple[str, str]:
-    command = [bubblewrap, *_namespaces(root, True), "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev"]
+    command = [bubblewrap, *_namespaces(bubblewrap, root, True), "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev"]
     command += ["--size", "4096", "--tmpfs", "/dev/shm", python, "-S", "-c", ""]
     try:
         ran = subprocess.run(command, capture_output=True, timeout=20, check=False)

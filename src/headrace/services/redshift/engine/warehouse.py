@@ -68,6 +68,7 @@ class Warehouse:
         """Open the files and listen; returns the port."""
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
         self.memory_limit_mb = memory_limit_mb
         loading.clean_staging(self.folder / "staging")
         self.users = users.Users(self.folder / "users.json")

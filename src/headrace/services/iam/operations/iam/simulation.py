@@ -36,7 +36,7 @@ def simulate_principal_policy(
 
     held = ctx.snapshot(body)
     own, *others = held.groups
-    held = Permissions(((*own, *_parsed(policy_input_list)), *others), held.tags)
+    held = Permissions(((*own, *_parsed(policy_input_list)), *others), held.tags, held.kinds)
     return _answer(held, action_names, resource_arns, context_entries)
 
 
