@@ -1,7 +1,7 @@
 """The examples in the pages run, in their order, against a real server.
 
-A page is one shell script: its blocks run in one shell, in a folder of its own that has the examples in it. A block whose first line
-is a comment with a file's name is that file. A block after a comment `not run: WHY` is left out.
+A page is one shell script: its blocks run in one shell, in a folder of its own that has the examples in it. A block whose first
+line is a comment with a file's name is that file. A block after a comment `not run: WHY` is left out.
 """
 
 import os
@@ -20,7 +20,9 @@ from conftest import ROOT_KEY, ROOT_SECRET, HeadraceServer
 
 ROOT = Path(__file__).parents[2]
 NOT_RUN_MAX = 8
-BLOCK = re.compile(r"^(?:<!-- not run: (?P<why>.+?) -->\n+)?```(?P<language>[a-z]+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(
+    r"^(?:<!-- not run: (?P<why>.+?) -->\n+)?```(?P<language>[a-z]+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+)
 FILE_NAME = re.compile(r"(?:#|--) ([\w.-]+\.\w+)\n")
 RUNNERS = {"sh": "", "python": "python", "sql": None, "yaml": None}
 
