@@ -28,7 +28,15 @@ check: $(VENV) ## lint, format and types
 	$(BIN)/mypy src
 
 test: $(VENV) check ## all tests
-	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile --ignore=tests/e2e $(ARGS)
+
+build/sam/.ready: tests/e2e/requirements.txt
+	@$(PYTHON) -m venv --clear build/sam
+	@build/sam/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
+e2e: $(VENV) build/sam/.ready ## deploy the bank with AWS's SAM CLI, in a venv of its own
+	$(BIN)/pytest tests/e2e $(ARGS)
 
 bench: $(VENV) ## measure, against peers and physical limits; writes build/bench.json
 	@$(BIN)/python bench/run.py $(ARGS)
@@ -36,6 +44,7 @@ bench: $(VENV) ## measure, against peers and physical limits; writes build/bench
 lock: ## lock the dependencies again, with hashes
 	@$(PYTHON) -m venv build/lock-venv && build/lock-venv/bin/pip install --quiet uv
 	@build/lock-venv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --extra dev --no-header -o requirements.lock pyproject.toml
+	@build/lock-venv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header -o tests/e2e/requirements.txt tests/e2e/requirements.in
 
 clean: ## remove .venv and what was built
 	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache

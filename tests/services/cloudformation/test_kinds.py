@@ -106,6 +106,14 @@ TEMPLATES = {
     Type: AWS::S3::Bucket
     Properties:
       LifecycleConfiguration: {Rules: [{Id: old, Status: Enabled, ExpirationInDays: NUMBER}]}
+      PublicAccessBlockConfiguration: {BlockPublicAcls: "true", BlockPublicPolicy: "true"}
+      Tags: [{Key: n, Value: NUMBER}]
+  BucketPolicy:
+    Type: AWS::S3::BucketPolicy
+    Properties:
+      Bucket: !Ref Bucket
+      PolicyDocument:
+        Statement: [{Sid: sNUMBER, Effect: Deny, Principal: '*', Action: 's3:*', Resource: !Sub "${Bucket.Arn}/*"}]
 """,
     "sqs": """
   Queue: {Type: AWS::SQS::Queue, Properties: {VisibilityTimeout: NUMBER, Tags: [{Key: n, Value: NUMBER}]}}
@@ -145,7 +153,7 @@ TEMPLATES = {
 }
 CAPABILITIES = ["CAPABILITY_NAMED_IAM"]
 # Nested stacks have their own test; the services of the others do not support them yet, and the stack says so.
-ELSEWHERE = {"AWS::CloudFormation::Stack", "AWS::SNS::TopicPolicy", "AWS::Kinesis::StreamConsumer", "AWS::S3::BucketPolicy"}
+ELSEWHERE = {"AWS::CloudFormation::Stack", "AWS::SNS::TopicPolicy", "AWS::Kinesis::StreamConsumer"}
 SECOND = {"others": 3}
 
 

@@ -63,7 +63,6 @@ def test_bucket_tagging(s3: Any, bucket: str) -> None:
 @pytest.mark.parametrize(
     ("call", "parameters"),
     [
-        ("put_bucket_policy", {"Policy": "{}"}),
         ("put_bucket_replication", {"ReplicationConfiguration": {"Role": "r", "Rules": []}}),
         ("get_bucket_website", {}),
     ],
@@ -89,6 +88,4 @@ def test_encryption(s3: Any, bucket: str) -> None:
 def test_configuration__says_what_is_so(s3: Any, bucket: str) -> None:
     assert "Status" not in s3.get_bucket_versioning(Bucket=bucket)
     assert s3.get_bucket_acl(Bucket=bucket)["Grants"][0]["Permission"] == "FULL_CONTROL"
-    assert s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]["BlockPublicPolicy"] is True
-    assert refused(s3.get_bucket_policy, Bucket=bucket) == ("NoSuchBucketPolicy", 404)
     assert refused(s3.get_bucket_lifecycle_configuration, Bucket=bucket) == ("NoSuchLifecycleConfiguration", 404)

@@ -55,6 +55,19 @@ class NoSuchBucketPolicy(AwsError):
     status = 404
 
 
+class MalformedPolicy(AwsError):
+    """The policy is not what it should be."""
+
+    code = "MalformedPolicy"
+
+
+class NoSuchPublicAccessBlockConfiguration(AwsError):
+    """The bucket's public access block was removed."""
+
+    code = "NoSuchPublicAccessBlockConfiguration"
+    status = 404
+
+
 class ServerSideEncryptionConfigurationNotFoundError(AwsError):
     """No encryption was asked for."""
 

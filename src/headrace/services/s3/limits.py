@@ -24,6 +24,7 @@ BUCKET_TAGS_MAX = 50
 TAG_KEY_CHARACTERS_MAX = 128
 TAG_VALUE_CHARACTERS_MAX = 256
 BUCKETS_PAGE_MAX = 10_000
+POLICY_SIZE_MAX_BYTES = 20 << 10
 
 # Who reads an object while it is replaced reads it to its end: its bytes stay so long.
 DOOMED_GRACE_SECONDS = 300.0

@@ -178,7 +178,6 @@ KINDS = (
         mutable=tuple(_SETTINGS),
         attributes=("Arn", "DomainName", "RegionalDomainName", "DualStackDomainName", "WebsiteURL"),
         create=_create_bucket, finish=_finish_bucket, read=_read_bucket, update=_update_bucket, delete=_delete_bucket,
-        takes_stack_tags=False,
     ),
     Kind(
         type="AWS::S3::BucketPolicy",

@@ -8,9 +8,6 @@ from headrace.services.s3 import errors, lifecycle, notifications, shapes, state
 from headrace.services.s3.operations import objects
 
 ENCRYPTION = "encryption"
-_ALL_BLOCKED = {
-    "BlockPublicAcls": True, "IgnorePublicAcls": True, "BlockPublicPolicy": True, "RestrictPublicBuckets": True,
-}  # fmt: skip
 
 
 @operation(read_only=True)
@@ -73,26 +70,6 @@ def put_bucket_ownership_controls(
 
 
 @operation(read_only=True)
-def get_public_access_block(ctx: Context, *, bucket: str, expected_bucket_owner: str | None = None) -> dict[str, Any]:
-    """Everything is blocked: nothing here is ever public."""
-    state.bucket(ctx, bucket, expected_bucket_owner)
-    return {"PublicAccessBlockConfiguration": _ALL_BLOCKED}
-
-
-@operation(accepts=("content_md5", "checksum_algorithm", "public_access_block_configuration"))
-def put_public_access_block(ctx: Context, *, bucket: str, expected_bucket_owner: str | None = None) -> None:
-    """Taken without effect: nothing here is ever public, whatever a bucket would allow."""
-    state.bucket(ctx, bucket, expected_bucket_owner)
-
-
-@operation(read_only=True)
-def get_bucket_policy(ctx: Context, *, bucket: str, expected_bucket_owner: str | None = None) -> dict[str, Any]:
-    """None: buckets have no policies here."""
-    state.bucket(ctx, bucket, expected_bucket_owner)
-    raise errors.NoSuchBucketPolicy("The bucket policy does not exist", BucketName=bucket)
-
-
-@operation(read_only=True)
 def get_bucket_lifecycle_configuration(ctx: Context, *, bucket: str, expected_bucket_owner: str | None = None) -> dict[str, Any]:
     """The lifecycle rules of a bucket."""
     found = state.bucket(ctx, bucket, expected_bucket_owner).configurations.get(lifecycle.KIND)
@@ -145,12 +122,6 @@ def put_bucket_notification_configuration(
         notifications.try_targets(ctx, found, checked)
     found.configurations[notifications.KIND] = checked
     state.BUCKETS.put(ctx.tx, found, bucket)
-
-
-@operation
-def delete_public_access_block(ctx: Context, *, bucket: str, expected_bucket_owner: str | None = None) -> None:
-    """Taken without effect: nothing here is ever public, whatever a bucket would allow."""
-    state.bucket(ctx, bucket, expected_bucket_owner)
 
 
 @operation(read_only=True)
