@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import importlib
-import importlib.util
 import json
 import logging
 import os
@@ -55,12 +54,6 @@ def load_services() -> dict[str, Service]:
     """Every service under each of its models' names."""
     found: dict[str, Service] = {}
     for name in SERVICES:
-        try:
-            found_spec = importlib.util.find_spec(f"headrace.services.{name}.service")
-        except ModuleNotFoundError:
-            found_spec = None
-        if found_spec is None:
-            continue
         service: Service = importlib.import_module(f"headrace.services.{name}.service").SERVICE
         for model in service.models:
             found[model] = service
