@@ -1,0 +1,1 @@
+"""Kinesis Data Analytics: SQL over streams, running all the time."""
