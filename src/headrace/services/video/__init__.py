@@ -1,0 +1,1 @@
+"""Kinesis Video Streams: takes video in, keeps it as fragments, gives it out."""

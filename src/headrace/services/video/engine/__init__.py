@@ -1,0 +1,1 @@
+"""The containers of video: Matroska, read and written."""

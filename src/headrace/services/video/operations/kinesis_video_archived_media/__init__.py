@@ -1,0 +1,1 @@
+"""Media that is kept."""

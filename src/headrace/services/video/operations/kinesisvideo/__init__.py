@@ -1,0 +1,1 @@
+"""Streams: made, described, changed, deleted."""
