@@ -187,11 +187,13 @@ func main() {
 	value := strings.Repeat("x", *size)
 	record := strings.Repeat("eHh4", (*size+2)/3)
 	t.path = "/"
+	// No two runs write the same: a put that changes nothing would cost a server nothing.
+	run := time.Now().UnixMilli() * 1000000
 	switch *mode {
 	case "noop", "put-item":
 		t.service, t.action, t.contentType = "dynamodb", "DynamoDB_20120810.PutItem", "application/x-amz-json-1.0"
 		t.body = func(w, n int) string {
-			return fmt.Sprintf(`{"TableName":"%s","Item":{"id":{"S":"%d-%d"},"n":{"N":"%d"},"value":{"S":"%s"}}}`, *name, w, n%*keys, n, value)
+			return fmt.Sprintf(`{"TableName":"%s","Item":{"id":{"S":"%d-%d"},"n":{"N":"%d"},"value":{"S":"%s"}}}`, *name, w, n%*keys, run+int64(n), value)
 		}
 		if *mode == "noop" {
 			// The same request, signed and with its body, to a path that reads it and does nothing.

@@ -66,10 +66,13 @@ class SilenceWatch:
         self._loop = loop
         self._look()
 
-    def begin(self, task: asyncio.Task[Any]) -> None:
-        """The task begins to wait for a body."""
+    def begin(self) -> asyncio.Task[Any]:
+        """The running task begins to wait for a body."""
+        task = asyncio.current_task()
+        assert task is not None
         assert self._loop is not None
         self._reading[task] = self._loop.time()
+        return task
 
     def end(self, task: asyncio.Task[Any]) -> None:
         """The task has it."""
@@ -84,26 +87,32 @@ class SilenceWatch:
         self._loop.call_later(SILENCE_MAX_SECONDS / 10, self._look)
 
 
+async def read_small(protocol: Any, watch: SilenceWatch) -> bytes:
+    """A body whose length is known and was counted; RequestTimeout when it stops arriving."""
+    task = watch.begin()
+    try:
+        body: bytes = await protocol()
+        return body
+    except asyncio.CancelledError:
+        raise _silent() from None
+    finally:
+        watch.end(task)
+
+
 async def read_whole(
     protocol: Any, length: int | None, limit_bytes: int, watch: SilenceWatch, reserve: Callable[[int], None] = lambda _: None
 ) -> bytes:
     """The whole body; RequestEntityTooLarge above the limit, RequestTimeout when it stops arriving.
 
-    `reserve` counts bytes before they are kept: small bodies at once; large ones as they come, or a few senders who announce
-    much and send nothing would take the room of all.
+    `reserve` counts bytes before they are kept, as they come: or a few senders who announce much and send nothing would take
+    the room of all.
     """
     if length == 0:
         return b""
     if length is not None and length > limit_bytes:
         raise RequestEntityTooLarge(f"The request body is larger than {limit_bytes} bytes.")
-    task = asyncio.current_task()
-    assert task is not None
-    watch.begin(task)
+    task = watch.begin()
     try:
-        if length is not None and length <= RESERVED_AT_ONCE_MAX_BYTES:
-            reserve(length)
-            body: bytes = await protocol()
-            return body
         parts = []
         size_bytes = 0
         async for part in protocol:
@@ -116,9 +125,13 @@ async def read_whole(
             raise IncompleteBody("You did not provide the number of bytes specified by the Content-Length HTTP header")
         return b"".join(parts)
     except asyncio.CancelledError:
-        raise RequestTimeout("Your socket connection to the server was not read from or written to in time.") from None
+        raise _silent() from None
     finally:
         watch.end(task)
+
+
+def _silent() -> RequestTimeout:
+    return RequestTimeout("Your socket connection to the server was not read from or written to in time.")
 
 
 class WholeBody:
@@ -192,4 +205,4 @@ class ArrivingBody:
         except StopAsyncIteration:
             return None
         except TimeoutError:
-            raise RequestTimeout("Your socket connection to the server was not read from or written to in time.") from None
+            raise _silent() from None

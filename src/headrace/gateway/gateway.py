@@ -180,14 +180,17 @@ class _Exchange:
         if length == 0:
             return
         gateway = self._gateway
+        if length is not None and length <= bodies.RESERVED_AT_ONCE_MAX_BYTES:
+            self._reserve(length)
+            self._request.body = await bodies.read_small(self._protocol, gateway.watch)
+        else:
+            self._request.body = await bodies.read_whole(
+                self._protocol, length, bodies.BUFFERED_SIZE_MAX_BYTES, gateway.watch, self._reserve
+            )
 
-        def reserve(size_bytes: int) -> None:
-            gateway.held.reserve(size_bytes)
-            self._held_bytes += size_bytes
-
-        self._request.body = await bodies.read_whole(
-            self._protocol, length, bodies.BUFFERED_SIZE_MAX_BYTES, gateway.watch, reserve
-        )
+    def _reserve(self, size_bytes: int) -> None:
+        self._gateway.held.reserve(size_bytes)
+        self._held_bytes += size_bytes
 
     def _prepare(self, target: Target, arriving: bool, length: int | None) -> None:
         """Authenticate, parse, validate and authorise: what runs next is `_bound` on `_ctx` with `_parameters`."""

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from headrace.gateway.mailback import Mailback
@@ -26,17 +27,14 @@ class Dispatcher:
         mark = operation.mark
         if mark.transaction:
             future: asyncio.Future[Any] = self._loop.create_future()
-            deliver = self._mailback.deliver
-            ctx.store.submit(
-                lambda tx: operation.call(ctx.within(tx), parameters),
-                lambda result, error: deliver(future, result, error),
-            )
+            ctx.store.submit(partial(operation.call_within, ctx, parameters), partial(self._mailback.deliver, future))
             return await future
         if mark.read_only:
+            body = partial(operation.call_within, ctx, parameters)
             try:
-                return ctx.snapshot(lambda inner: operation.call(inner, parameters))
+                return ctx.store.snapshot(body)
             except Longer:
-                return await self.in_thread(lambda: ctx.snapshot(lambda inner: operation.call(inner, parameters)))
+                return await self.in_thread(lambda: ctx.store.snapshot(body))
         return await self.in_thread(lambda: operation.call(ctx, parameters))
 
     async def in_thread(self, function: Any) -> Any:

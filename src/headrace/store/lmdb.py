@@ -5,8 +5,8 @@ that succeeded, and commits once. Readers take snapshots beside it and are never
 folder: LMDB's own lock orders their write transactions.
 """
 
-import collections
 import logging
+import queue
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -52,19 +52,17 @@ class LmdbStore:
         # A reader that was killed keeps its slot, and with it old pages, until somebody looks.
         self._environment.reader_check()
         self._databases = longkeys.Databases(short=self._environment.open_db(b"short"), long=self._environment.open_db(b"long"))
-        self._waiting: collections.deque[tuple[Callable[[Transaction], Any], Done]] = collections.deque()
-        self._arrived = threading.Condition(threading.Lock())
-        self._closing = False
+        # None is put behind the last body when the store closes.
+        self._waiting: queue.SimpleQueue[tuple[Callable[[Transaction], Any], Done] | None] = queue.SimpleQueue()
+        self._closed = False
         self._committer = threading.Thread(target=self._commit_forever, name="store-commit", daemon=True)
         self._committer.start()
 
     def submit(self, body: Callable[[Transaction], T], done: Callable[[T | None, BaseException | None], None]) -> None:
         """Queue the body; `done(result, error)` is called on the committing thread."""
-        if self._closing:
+        if self._closed:
             raise StoreUnavailable("the store is closing")
-        with self._arrived:
-            self._waiting.append((body, done))
-            self._arrived.notify()
+        self._waiting.put((body, done))
 
     def transact(self, body: Callable[[Transaction], T]) -> T:
         """Run the body in a serializable transaction; durable when this returns."""
@@ -92,22 +90,25 @@ class LmdbStore:
 
     def close(self) -> None:
         """Commit what waits, then close."""
-        with self._arrived:
-            self._closing = True
-            self._arrived.notify()
+        self._closed = True
+        self._waiting.put(None)
         self._committer.join()
+        while not self._waiting.empty():
+            # It came while the store closed, behind the mark.
+            if (late := self._waiting.get()) is not None:
+                late[1](None, StoreUnavailable("the store is closing"))
         self._environment.close()
 
     def _commit_forever(self) -> None:
-        while True:
-            with self._arrived:
-                while not self._waiting and not self._closing:
-                    self._arrived.wait()
-            if not self._waiting:
-                return
-            group: list[tuple[Callable[[Transaction], Any], Done]] = []
-            while self._waiting and len(group) < GROUP_SIZE_MAX_BODIES:
-                group.append(self._waiting.popleft())
+        waiting = self._waiting
+        while (first := waiting.get()) is not None:
+            group = [first]
+            while len(group) < GROUP_SIZE_MAX_BODIES and not waiting.empty():
+                following = waiting.get()
+                if following is None:
+                    waiting.put(None)
+                    break
+                group.append(following)
             self._commit(group)
 
     def _commit(self, group: list[tuple[Callable[[Transaction], Any], Done]]) -> None:

@@ -7,11 +7,12 @@ checked piece by piece by `wire.body.body_decoder`, which starts from the `Verif
 import hmac
 import re
 from calendar import timegm
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from time import gmtime, strftime
+from typing import Any
 from urllib.parse import quote, unquote, unquote_plus
 
 from headrace.wire import signature_errors as refuse
@@ -26,6 +27,9 @@ SIGNING_KEYS_MAX = 4096
 # Longer ones are refused: what strangers send must not fill the caches.
 CREDENTIAL_LENGTH_MAX = 512
 SIGNED_HEADERS_LENGTH_MAX = 4096
+# A client's requests of one second differ in their bodies alone: the hash of what stands before is kept, if it is short.
+BEGINNINGS_MAX = 1024
+BEGINNING_LENGTH_MAX = 1024
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 UNSIGNED = "UNSIGNED-PAYLOAD"
@@ -42,12 +46,14 @@ _PAYLOADS = {
 _UNSIGNED_SERVICES = frozenset({"s3", "kinesisvideo"})
 # x-amz-* headers that some signers leave unsigned and that decide nothing.
 _UNSIGNED_HEADERS = frozenset({"x-amz-user-agent", "x-amz-content-sha256"})
+# With one of these under the signature no two requests begin alike.
+_ALWAYS_NEW = frozenset({"x-amz-content-sha256", "amz-sdk-invocation-id", "content-md5"})
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._~-]*\Z")
 _USUAL = re.compile(r"AWS4-HMAC-SHA256 Credential=([^,\s]+), ?SignedHeaders=([^,\s]+), ?\Z")
 _DATE = re.compile(r"\d{8}T\d{6}Z\Z")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Head:
     """What an Authorization header says before its signature: the same for a client's every request of a day."""
 
@@ -59,6 +65,8 @@ class _Head:
     signed_set: frozenset[str]
     signed_text: str
     scope: str
+    headers_read: tuple[str, ...]  # the signed headers by the names they have here
+    alike: bool  # whether its requests may begin alike
 
 
 @dataclass(slots=True)
@@ -120,8 +128,9 @@ def verify(request: HttpRequest, lookup: Lookup, now: float, protocol: str) -> V
 
 
 def _to_sign(request: HttpRequest, claim: _Claim, payload: str) -> bytes:
-    canonical = sha256(_canonical_request(request, claim.head, payload)).hexdigest()
-    return f"{ALGORITHM}\n{claim.amz_date}\n{claim.head.scope}\n{canonical}".encode()
+    canonical = _hashed_beginning(request, claim.head)
+    canonical.update(payload.encode())
+    return f"{ALGORITHM}\n{claim.amz_date}\n{claim.head.scope}\n{canonical.hexdigest()}".encode()
 
 
 def signing_key(secret: str, date: str, region: str, service: str) -> bytes:
@@ -185,7 +194,11 @@ def _head_of(credential: str, signed_headers: str) -> _Head | None:
         return None
     names = tuple(signed_headers.lower().split(";"))
     scope = "/".join(parts[1:])
-    return _Head(parts[0], parts[1], parts[2], parts[3], names, frozenset(names), ";".join(names), scope)
+    found = frozenset(names)
+    read = tuple("host" if name == ":authority" else name for name in names)
+    return _Head(
+        parts[0], parts[1], parts[2], parts[3], names, found, ";".join(names), scope, read, found.isdisjoint(_ALWAYS_NEW)
+    )
 
 
 @lru_cache(4096)
@@ -305,24 +318,40 @@ def _payloads(request: HttpRequest, claim: _Claim, protocol: str) -> list[tuple[
     return [(declared, "hashed")]
 
 
-def _canonical_request(request: HttpRequest, head: _Head, payload: str) -> bytes:
+def _hashed_beginning(request: HttpRequest, head: _Head) -> Any:
+    """SHA-256 of the canonical request up to the hash of its payload, to go on from."""
     headers = request.headers
+    values = [headers.get(name, "") for name in head.headers_read]
+    path, query = request.raw_path, request.query_string
+    if head.alike:
+        text = "\n".join(values)
+        if len(text) + len(path) + len(query) <= BEGINNING_LENGTH_MAX:
+            return _kept_beginning(request.method, path, query, head, text).copy()
+    return sha256(_beginning(request.method, path, query, head, values))
+
+
+@lru_cache(BEGINNINGS_MAX)
+def _kept_beginning(method: str, path: str, query: str, head: _Head, values: str) -> Any:
+    return sha256(_beginning(method, path, query, head, values.split("\n")))
+
+
+def _beginning(method: str, raw_path: str, query_string: str, head: _Head, values: Sequence[str]) -> bytes:
     lines = []
-    for name in head.signed_headers:
-        value = headers.get("host" if name == ":authority" else name, "").strip()
+    for name, text in zip(head.signed_headers, values, strict=True):
+        value = text.strip()
         lines.append(f"{name}:{' '.join(value.split()) if '  ' in value else value}")
-    path = _canonical_path(request.raw_path, head.service)
-    query = _canonical_query(request.query_string) if request.query_string else ""
+    path = _canonical_path(raw_path, head.service)
+    query = _canonical_query(query_string) if query_string else ""
     joined = "\n".join(lines)
-    text = f"{request.method}\n{path}\n{query}\n{joined}\n\n{head.signed_text}\n{payload}"
+    beginning = f"{method}\n{path}\n{query}\n{joined}\n\n{head.signed_text}\n"
     try:
-        return text.encode("ascii")
+        return beginning.encode("ascii")
     except UnicodeEncodeError:
         # Header bytes that are no ASCII arrive decoded as Latin-1; text that is not was decoded as UTF-8.
         try:
-            return text.encode("latin-1")
+            return beginning.encode("latin-1")
         except UnicodeEncodeError:
-            return text.encode("utf-8", "surrogateescape")
+            return beginning.encode("utf-8", "surrogateescape")
 
 
 def _canonical_path(raw_path: str, service: str) -> str:
