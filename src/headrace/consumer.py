@@ -11,7 +11,6 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Protocol
 from zlib import crc32
 
@@ -34,8 +33,7 @@ PARALLEL_THREADS_MAX = 64
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Subscription:
+class Subscription(msgspec.Struct, frozen=True):
     """One reader of one stream, and how it wants to be served.
 
     `attempts_max` and `age_max_seconds` are None for "until it works". With `bisect` a batch that fails is halved before it is
@@ -59,8 +57,7 @@ class Subscription:
     fixed_batches: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What became of a batch: all done; or failed, from `failed_from` (a sequence number) on or as a whole."""
 
     error: str | None = None

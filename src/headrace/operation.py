@@ -9,8 +9,9 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeVar, overload
+
+import msgspec
 
 from headrace.kit.clock import Clock
 from headrace.kit.errors import UnsupportedParameter
@@ -123,8 +124,7 @@ def on_event_loop() -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(msgspec.Struct, frozen=True):
     """What `@operation` says of a function."""
 
     transaction: bool
@@ -153,8 +153,7 @@ def operation(
     return mark if function is None else mark(function)
 
 
-@dataclass(frozen=True, slots=True)
-class BoundOperation:
+class BoundOperation(msgspec.Struct, frozen=True):
     """A function with its place in the AWS model."""
 
     name: str
@@ -192,8 +191,7 @@ class BoundOperation:
         return arguments
 
 
-@dataclass(frozen=True, slots=True)
-class PageRequest:
+class PageRequest(msgspec.Struct, frozen=True):
     """What a page is asked: the path behind its prefix, the query's values, the method and the body."""
 
     path: str
@@ -230,8 +228,7 @@ class BindingError(Exception):
     """A function does not fit the AWS model it was written for."""
 
 
-@dataclass
-class Service:
+class Service(msgspec.Struct):
     """A service: its AWS models, the package of its operations, and what it offers to others.
 
     With one model the operations lie in `operations/*.py`, with several in `operations/<model>/*.py`. They are read when the
@@ -245,13 +242,13 @@ class Service:
 
     models: tuple[str, ...]
     operations: str
-    offers: Mapping[str, Any] = field(default_factory=dict)
+    offers: Mapping[str, Any] = msgspec.field(default_factory=dict)
     workers: Sequence[Worker] = ()
-    pages: Mapping[str, Page] = field(default_factory=dict)
+    pages: Mapping[str, Page] = msgspec.field(default_factory=dict)
     on_start: Callable[[Context, Runner], None] | None = None
     on_stopping: Callable[[], None] | None = None
     on_stop: Callable[[], None] | None = None
-    _bound: dict[str, dict[str, BoundOperation]] = field(default_factory=dict, repr=False)
+    _bound: dict[str, dict[str, BoundOperation]] = msgspec.field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -5,8 +5,9 @@ method takes the `Scope` first: on whose behalf, where, and in which transaction
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
+
+import msgspec
 
 from headrace.kit.clock import Clock
 from headrace.kit.errors import AccessDeniedException
@@ -18,8 +19,7 @@ from headrace.store.blobs import Blobs
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
+class Principal(msgspec.Struct, frozen=True):
     """Who calls: an ARN, and the credentials that proved it."""
 
     arn: str
@@ -58,8 +58,7 @@ class Scope(Protocol):
         """Run body(scope) on one consistent view."""
 
 
-@dataclass(frozen=True, slots=True)
-class SourceShard:
+class SourceShard(msgspec.Struct, frozen=True):
     """One ordered part of a stream; a child is read after its parents are done."""
 
     shard_id: str
@@ -67,8 +66,7 @@ class SourceShard:
     closed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class SourceRecord:
+class SourceRecord(msgspec.Struct, frozen=True):
     """A stream's record: its place, its bytes, and the form in which a function receives it."""
 
     sequence_number: str
@@ -78,8 +76,7 @@ class SourceRecord:
     event: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class SourceBatch:
+class SourceBatch(msgspec.Struct, frozen=True):
     """What one read gave. `position` is where the next read goes on; `ended`: the shard is closed and read to its end."""
 
     records: Sequence[SourceRecord]
@@ -107,8 +104,7 @@ class RecordSource(Protocol):
         """The topic that is announced when the shard gets records."""
 
 
-@dataclass(frozen=True, slots=True)
-class Invocation:
+class Invocation(msgspec.Struct, frozen=True):
     """The outcome of a function: `function_error` is None, "Handled" or "Unhandled"."""
 
     status: int
@@ -132,8 +128,7 @@ class Sink(Protocol):
         """Put the message there; durable on return (with the running transaction, when there is one)."""
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectInfo:
+class ObjectInfo(msgspec.Struct, frozen=True):
     """An object of the object store, without its bytes."""
 
     bucket: str
@@ -142,7 +137,7 @@ class ObjectInfo:
     etag: str
     modified_at: float
     content_type: str = "binary/octet-stream"
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 class ObjectStore(Protocol):
@@ -180,8 +175,7 @@ class LoadFailed(Exception):
     """The warehouse refused a load; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class LoadOutcome:
+class LoadOutcome(msgspec.Struct, frozen=True):
     """What a load did; `repeated`: this manifest was loaded before, and nothing was added."""
 
     rows: int
@@ -204,8 +198,7 @@ class Logs(Protocol):
         """Append (epoch milliseconds, text) to a log stream; group and stream are made when missing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
+class Metric(msgspec.Struct, frozen=True):
     """One value of a metric. The unit is one of CloudWatch's names."""
 
     name: str
@@ -221,15 +214,18 @@ class Metrics(Protocol):
         """Count the values in; quick, and durable a moment later."""
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(msgspec.Struct, frozen=True):
     """Keys that sign requests. `expires_at` (seconds since 1970) and the token are set for temporary ones."""
 
     access_key_id: str
-    secret_access_key: str = field(repr=False)
+    secret_access_key: str
     principal: Principal
-    session_token: str | None = field(default=None, repr=False)
+    session_token: str | None = None
     expires_at: float | None = None
+
+    def __repr__(self) -> str:
+        # Without the secrets: it may get into a log.
+        return f"Credentials({self.access_key_id!r}, {self.principal!r})"
 
 
 class NotAuthorized(AccessDeniedException):
@@ -274,15 +270,14 @@ class Unwired:
 
 
 def _unwired(name: str) -> Any:
-    return field(default_factory=lambda: Unwired(name))
+    return msgspec.field(default_factory=lambda: Unwired(name))
 
 
-@dataclass
-class Ports:
+class Ports(msgspec.Struct):
     """What `app` hands to every context. `sources` and `sinks` are found by the service in an ARN."""
 
-    sources: dict[str, RecordSource] = field(default_factory=dict)
-    sinks: dict[str, Sink] = field(default_factory=dict)
+    sources: dict[str, RecordSource] = msgspec.field(default_factory=dict)
+    sinks: dict[str, Sink] = msgspec.field(default_factory=dict)
     invoker: Invoker = _unwired("invoker")
     objects: ObjectStore = _unwired("objects")
     warehouse: Warehouse = _unwired("warehouse")

@@ -11,8 +11,9 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from headrace.store.signals import Signals
 
@@ -25,8 +26,7 @@ THREADS_MAX = 128
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Worker:
+class Worker(msgspec.Struct, frozen=True):
     """Something that runs by itself.
 
     `step(ctx)` returns the seconds until it wants to run again (0: at once), or None: when one of its topics is announced,

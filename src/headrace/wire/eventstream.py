@@ -3,8 +3,9 @@
 import binascii
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from headrace.kit.errors import AwsError, SerializationException
 from headrace.wire.models import Shape
@@ -21,8 +22,7 @@ _U32 = struct.Struct(">I")
 _U16 = struct.Struct(">H")
 
 
-@dataclass(slots=True, frozen=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     """One message: its headers and its payload. A timestamp header is float epoch seconds."""
 
     headers: Mapping[str, HeaderValue]

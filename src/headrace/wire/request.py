@@ -1,23 +1,22 @@
 """What comes in and what goes out, as plain values: the gateway fills the one and sends the other."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 
-@dataclass(slots=True)
-class HttpRequest:
+
+class HttpRequest(msgspec.Struct):
     """One HTTP request. Paths and queries are as they were on the wire; header names are lower case."""
 
     method: str
     raw_path: str
     query_string: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     body: Any = b""
 
 
-@dataclass(slots=True)
-class Response:
+class Response(msgspec.Struct):
     """One HTTP answer. A body that is an iterator is sent as it comes."""
 
     status: int

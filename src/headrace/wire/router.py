@@ -2,16 +2,16 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from urllib.parse import unquote
+
+import msgspec
 
 from headrace.wire import models
 from headrace.wire.models import OperationModel
 
 
-@dataclass(slots=True, frozen=True)
-class _Candidate:
+class _Candidate(msgspec.Struct, frozen=True):
     """An operation, and what beside its path must be there for it."""
 
     operation: OperationModel
@@ -33,8 +33,7 @@ class _Candidate:
         return all(name in query for name in self.required_query) and all(name in headers for name in self.required_headers)
 
 
-@dataclass(slots=True, frozen=True)
-class _Route:
+class _Route(msgspec.Struct, frozen=True):
     """One path pattern of one method, with the operations that share it."""
 
     segments: tuple[str, ...]

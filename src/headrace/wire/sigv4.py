@@ -8,12 +8,13 @@ import hmac
 import re
 from calendar import timegm
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from time import gmtime, strftime
 from typing import Any
 from urllib.parse import quote, unquote, unquote_plus
+
+import msgspec
 
 from headrace.wire import signature_errors as refuse
 from headrace.wire import sigv2
@@ -53,8 +54,7 @@ _USUAL = re.compile(r"AWS4-HMAC-SHA256 Credential=([^,\s]+), ?SignedHeaders=([^,
 _DATE = re.compile(r"\d{8}T\d{6}Z\Z")
 
 
-@dataclass(slots=True, eq=False)
-class _Head:
+class _Head(msgspec.Struct, eq=False):
     """What an Authorization header says before its signature: the same for a client's every request of a day."""
 
     access_key_id: str
@@ -69,8 +69,7 @@ class _Head:
     alike: bool  # whether its requests may begin alike
 
 
-@dataclass(slots=True)
-class _Claim:
+class _Claim(msgspec.Struct):
     """What the request says of its own signature."""
 
     head: _Head

@@ -5,9 +5,10 @@ Each process remembers answers for a moment; a change in the same process is kno
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, NamedTuple, TypeVar
+
+import msgspec
 
 from headrace.kit.accounts import account_credentials, account_of
 from headrace.kit.arn import Arn
@@ -74,8 +75,7 @@ class Verdict(NamedTuple):
     kind: str = OWN
 
 
-@dataclass(frozen=True, slots=True)
-class Permissions:
+class Permissions(msgspec.Struct, frozen=True):
     """The policies of a principal. Each group must allow for itself: its own, a session's, a boundary's (`kinds`)."""
 
     groups: tuple[tuple[Policy, ...], ...]

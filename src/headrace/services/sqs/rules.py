@@ -16,7 +16,8 @@ from headrace.services.sqs import errors, limits
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,80}\Z")
 _ENTRY_ID = re.compile(r"[A-Za-z0-9_-]{1,80}\Z")
-_FORBIDDEN_CHARACTERS = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# All but #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF. Said this way round it compiles in no time.
+_FORBIDDEN_CHARACTERS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _ATTRIBUTE_NAME = re.compile(r"(?!(?i:aws|amazon)\.)(?!\.)(?!.*\.\.)[A-Za-z0-9_.-]{1,256}(?<!\.)\Z")
 
 # name → (default, least, most)

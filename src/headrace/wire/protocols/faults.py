@@ -1,8 +1,9 @@
 """What an error is on the wire: code, status and members, read from the model where it declares the error."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from headrace.kit.errors import AwsError
 from headrace.wire.models import ServiceModel, Shape
@@ -27,8 +28,7 @@ _S3_CODES = {
 _COMMON_CODES: dict[str, dict[str, str]] = {"query": _QUERY_CODES, "rest-xml": _S3_CODES}
 
 
-@dataclass(slots=True, frozen=True)
-class Fault:
+class Fault(msgspec.Struct, frozen=True):
     """An error as a protocol has to write it."""
 
     name: str  # the shape's name, or the code of an error that no model declares

@@ -1,9 +1,10 @@
 """REST with XML bodies, as S3 speaks it."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl
+
+from msgspec.structs import replace
 
 from headrace.kit.errors import AwsError
 from headrace.wire.models import OperationModel, ServiceModel, Shape

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from re import compile as regex
 from typing import Any, Literal, TypeAlias
+
+import msgspec
 
 from headrace.services.iam.engine import conditions
 
@@ -25,8 +26,7 @@ class MalformedDocument(ValueError):
     """What is wrong with a policy document, in AWS's words."""
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(msgspec.Struct, frozen=True):
     """One line of a Condition block."""
 
     operator: str
@@ -34,8 +34,7 @@ class Condition:
     values: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(msgspec.Struct, frozen=True):
     """One statement; a missing list is None, so that Action and NotAction are told apart."""
 
     sid: str
@@ -49,8 +48,7 @@ class Statement:
     conditions: tuple[Condition, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(msgspec.Struct, frozen=True):
     """The statements of one document."""
 
     version: str

@@ -4,9 +4,10 @@ AWS's order: a Deny that fits ends it; else an Allow that fits is needed; else n
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
+
+import msgspec
 
 from headrace.services.iam.engine.conditions import holds
 from headrace.services.iam.engine.documents import Policy, Statement
@@ -34,8 +35,7 @@ class Trust(Enum):
     CALLER = "caller"  # the caller itself is named
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True):
     """Who asks: every ARN that names it (a session has its own and its role's), its account, or a service's name."""
 
     arns: frozenset[str]

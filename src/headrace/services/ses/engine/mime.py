@@ -5,13 +5,14 @@ No header can be injected: a control character in a header's value is refused, n
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email import policy
 from email.header import decode_header
 from email.message import EmailMessage, Message
 from email.parser import BytesHeaderParser, BytesParser
 from email.utils import format_datetime
+
+import msgspec
 
 from headrace.services.ses.engine.addresses import Address, parse_all
 
@@ -31,8 +32,7 @@ class BadMessage(ValueError):
     """The message cannot be built; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attachment:
+class Attachment(msgspec.Struct, frozen=True):
     """One attached file."""
 
     name: str
@@ -43,8 +43,7 @@ class Attachment:
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(msgspec.Struct, frozen=True):
     """What a message is built from."""
 
     source: Address
@@ -56,7 +55,7 @@ class Parts:
     reply_to: tuple[Address, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     attachments: tuple[Attachment, ...] = ()
-    charsets: Mapping[str, str] = field(default_factory=dict)  # "text", "html" -> charset
+    charsets: Mapping[str, str] = msgspec.field(default_factory=dict)  # "text", "html" -> charset
 
 
 def build(parts: Parts, message_id: str, now: float) -> bytes:
@@ -120,8 +119,7 @@ def _attach(message: EmailMessage, item: Attachment) -> None:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Raw:
+class Raw(msgspec.Struct, frozen=True):
     """What the headers of a raw message say."""
 
     sources: tuple[Address, ...]
@@ -195,8 +193,7 @@ def headers(data: bytes) -> tuple[tuple[str, str], ...]:
     return tuple((name, _readable(str(value))) for name, value in read.items())
 
 
-@dataclass(frozen=True, slots=True)
-class Preview:
+class Preview(msgspec.Struct, frozen=True):
     """What the mailbox shows of a message."""
 
     headers: tuple[tuple[str, str], ...]
