@@ -1,10 +1,11 @@
 """The consumer: every record at least once and in order, retries, halving, dead letters, and its place after a crash."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from fakes import ARN, ListSource, make_context
 from headrace.consumer import CHECKPOINTS, LEASE_SECONDS, Consumer, NotNow, Outcome, Subscription, batch_id
