@@ -22,13 +22,14 @@ from headrace.gateway.authenticate import Keys, root_principal
 from headrace.gateway.counters import Counters
 from headrace.gateway.gateway import Gateway
 from headrace.gateway.local import LocalApi
-from headrace.gateway.pages import Pages, json_answer
+from headrace.gateway.pages import OpenPages, Pages, json_answer
 from headrace.gateway.pause import LoopPause
+from headrace.gateway.sockets import Sockets
 from headrace.kit.clock import Clock
 from headrace.kit.ids import Ids
 from headrace.kit.settings import Settings
 from headrace.layers import once
-from headrace.operation import Context, Page, PageAnswer, PageRequest, Service
+from headrace.operation import Context, OpenPage, Page, PageAnswer, PageRequest, Service, Socket
 from headrace.ports import Ports, Principal
 from headrace.store.api import Store
 from headrace.store.blobs import Blobs
@@ -111,7 +112,8 @@ class App:
         self.ports.api = LocalApi(self.services)
         self.runner = Runner(self._worker_context, self.store.signals)
         keys = Keys(self.settings, self.root_context)
-        self.gateway = Gateway(self.services, self.context, keys, self._pages(), self.counters, self.settings)
+        pages, open_pages, sockets = self._pages(), self._open_pages(), self._sockets(keys)
+        self.gateway = Gateway(self.services, self.context, keys, pages, open_pages, sockets, self.counters, self.settings)
 
     def context(self, account: str, region: str, service: str, request_id: str, principal: Principal) -> Context:
         """A context outside of any transaction."""
@@ -133,6 +135,18 @@ class App:
         for service in {service.name: service for service in self.services.values()}.values():
             pages.update(service.pages)
         return Pages(pages, self.root_context, self.settings)
+
+    def _open_pages(self) -> OpenPages:
+        found: dict[tuple[str, str], OpenPage] = {}
+        for service in self.services.values():
+            found.update(service.open_pages)
+        return OpenPages(found, self.root_context)
+
+    def _sockets(self, keys: Keys) -> Sockets:
+        found: dict[tuple[str, str], Socket] = {}
+        for service in self.services.values():
+            found.update(service.sockets)
+        return Sockets(found, self.context, keys, self.settings)
 
     def _status(self, ctx: Context, request: PageRequest) -> PageAnswer:
         return json_answer(
@@ -236,7 +250,7 @@ def _server(gateway: Gateway, settings: Settings) -> Any:
         settings.port,
         interface=Interfaces.RSGI,
         http=HTTPModes.auto,
-        websockets=False,
+        websockets=True,
         backlog=1024,
         backpressure=CONNECTIONS_MAX,
         log_enabled=False,

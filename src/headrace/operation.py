@@ -212,6 +212,46 @@ class PageAnswer(NamedTuple):
 Page = Callable[["Context", PageRequest], PageAnswer]
 
 
+class OpenAnswer(NamedTuple):
+    """What an open page answers."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+# A page for everybody who has what its query must hold (a token, say): found by its exact path, it decides itself who may see it.
+# It runs in a thread, with a context of the root account.
+OpenPage = Callable[["Context", PageRequest], OpenAnswer]
+
+
+class Line(Protocol):
+    """The service's end of a WebSocket. Its methods return at once, and may be called on any thread."""
+
+    def send(self, text: str) -> None:
+        """Say a text."""
+
+    def hang_up(self) -> None:
+        """End the conversation, after what was said."""
+
+
+class Conversation(Protocol):
+    """What a service does with a WebSocket that is open. Called in threads, one call after another."""
+
+    def received(self, text: str) -> None:
+        """A text came."""
+
+    def ended(self) -> None:
+        """The other side is gone, or was hung up on."""
+
+
+class Socket(NamedTuple):
+    """A WebSocket that a service offers: the name its URLs are signed for, and what opens it (AwsError refuses)."""
+
+    signing_name: str
+    open: Callable[["Context", Mapping[str, str], Line], Conversation]
+
+
 class BodyReader(Protocol):
     """A request's body that is still arriving. Reading raises AwsError when it proves to be cut off or forged."""
 
@@ -235,9 +275,10 @@ class Service(msgspec.Struct):
     service is first called, so that services nobody uses cost no start-up time; `tests/house` binds all of them.
 
     `offers` names what it gives to `Ports`: a field ("invoker"), or an entry of a field that is a dict ("sources.dynamodb").
-    `workers` run by themselves; `pages` are paths below `/_headrace/` (or `/_aws/`) with their handlers; `on_start` is called
-    before the first request, `on_stopping` when the server begins to stop (end there what workers and requests wait for), and
-    `on_stop` after the last request and step.
+    `workers` run by themselves; `pages` are paths below `/_headrace/` (or `/_aws/`) with their handlers; `open_pages` are whole
+    paths, each with the name in the query that tells its requests from those of AWS's protocols, and so are `sockets`;
+    `on_start` is called before the first request, `on_stopping` when the server begins to stop (end there what workers and
+    requests wait for), and `on_stop` after the last request and step.
     """
 
     models: tuple[str, ...]
@@ -245,6 +286,8 @@ class Service(msgspec.Struct):
     offers: Mapping[str, Any] = msgspec.field(default_factory=dict)
     workers: Sequence[Worker] = ()
     pages: Mapping[str, Page] = msgspec.field(default_factory=dict)
+    open_pages: Mapping[tuple[str, str], OpenPage] = msgspec.field(default_factory=dict)
+    sockets: Mapping[tuple[str, str], Socket] = msgspec.field(default_factory=dict)
     on_start: Callable[[Context, Runner], None] | None = None
     on_stopping: Callable[[], None] | None = None
     on_stop: Callable[[], None] | None = None

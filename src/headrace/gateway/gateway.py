@@ -16,9 +16,10 @@ from headrace.gateway import cors
 from headrace.gateway.authenticate import ANONYMOUS, Keys
 from headrace.gateway.authorise import authorise
 from headrace.gateway.counters import Counters
-from headrace.gateway.pages import Pages
+from headrace.gateway.pages import OpenPages, Pages
 from headrace.gateway.receive import receive
 from headrace.gateway.run import Dispatcher
+from headrace.gateway.sockets import Sockets
 from headrace.kit.clock import Clock
 from headrace.kit.errors import (
     AwsError,
@@ -55,6 +56,8 @@ class Gateway:
         context: Callable[[str, str, str, str, Principal], Context],
         keys: Keys,
         pages: Pages,
+        open_pages: OpenPages,
+        sockets: Sockets,
         counters: Counters,
         settings: Settings,
     ) -> None:
@@ -66,6 +69,8 @@ class Gateway:
         self.held = bodies.Held()
         self.watch = bodies.SilenceWatch()
         self._pages = pages
+        self._open_pages = open_pages
+        self._sockets = sockets
         self._dispatcher: Dispatcher | None = None
         # Unique over restarts, and cheaper than a new UUID a request: a random beginning and a count.
         self._request_ids = itertools.count()
@@ -87,12 +92,12 @@ class Gateway:
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         """Answer one request."""
-        if scope.proto != "http":
-            protocol.close(403)
-            return
-        request = receive(scope)
         dispatcher = self._dispatcher
         assert dispatcher is not None
+        if scope.proto != "http":
+            await self._sockets.serve(scope, protocol, dispatcher, self.new_request_id())
+            return
+        request = receive(scope)
         is_page = request.raw_path.startswith(("/_headrace/", "/_aws/"))
         if not is_page and request.method == "OPTIONS" and "access-control-request-method" in request.headers:
             protocol.response_empty(204, cors.preflight(request.headers))
@@ -100,6 +105,9 @@ class Gateway:
         try:
             if is_page:
                 await self._page(scope, request, protocol, dispatcher)
+            elif (open_page := self._open_pages.find(request)) is not None:
+                answer = await dispatcher.in_thread(lambda: self._open_pages.answer(open_page, request))
+                protocol.response_bytes(answer.status, [*answer.headers, *cors.headers(request.headers)], answer.body)
             else:
                 await _Exchange(self, request, protocol, dispatcher).answer()
         except ConnectionError:

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, unquote
 
 from headrace.kit.errors import AwsError
 from headrace.kit.settings import Settings
-from headrace.operation import Context, Page, PageAnswer, PageRequest
+from headrace.operation import Context, OpenAnswer, OpenPage, Page, PageAnswer, PageRequest
 from headrace.wire.request import HttpRequest
 
 log = logging.getLogger(__name__)
@@ -77,6 +77,33 @@ class Pages:
         origin = request.headers.get("origin")
         foreign = foreign or (origin is not None and origin.lower() not in (f"http://{host.lower()}", f"https://{host.lower()}"))
         return address in ("127.0.0.1", "::1") and name.lower() in _LOOPBACK_NAMES and not foreign
+
+
+class OpenPages:
+    """Pages that carry their own permission in the query: for players and browsers, which sign nothing."""
+
+    def __init__(self, pages: Mapping[tuple[str, str], OpenPage], context: Callable[[], Context]) -> None:
+        self._pages = {path: (name, page) for (path, name), page in pages.items()}
+        self._context = context
+
+    def find(self, request: HttpRequest) -> OpenPage | None:
+        """The page of a request, or None."""
+        name, page = self._pages.get(request.raw_path, ("", None))
+        return page if page is not None and request.method in ("GET", "HEAD") and f"{name}=" in request.query_string else None
+
+    def answer(self, page: OpenPage, request: HttpRequest) -> OpenAnswer:
+        """Run the page. Called in a thread."""
+        asked = PageRequest(request.raw_path, dict(parse_qsl(request.query_string)), request.method, b"")
+        try:
+            return page(self._context(), asked)
+        except AwsError as error:
+            headers = [("content-type", "application/json"), ("x-amzn-errortype", error.code or type(error).__name__)]
+            return OpenAnswer(error.status, headers, json.dumps({"Message": error.message}).encode())
+        except Exception:
+            log.exception("the page %s failed", request.raw_path)
+            return OpenAnswer(
+                500, [("content-type", "application/json")], b'{"Message":"The page failed; the log has the reason."}'
+            )
 
 
 def json_answer(value: Any, status: int = 200) -> PageAnswer:

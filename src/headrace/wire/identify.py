@@ -98,6 +98,9 @@ def _by_action(action: str, version: str, signing_name: str) -> Target:
     return Target(service, service.operations[action], "query", NO_LABELS)
 
 
+_VIDEO = ("kinesisvideo", "kinesis-video-media", "kinesis-video-archived-media", "kinesis-video-signaling")
+
+
 def _by_path(request: HttpRequest, signing_name: str) -> Target:
     query = dict(parse_qsl(request.query_string, keep_blank_values=True)) if request.query_string else {}
     name = _rest_service(signing_name, request.raw_path)
@@ -109,7 +112,7 @@ def _by_path(request: HttpRequest, signing_name: str) -> Target:
         bucket = bucket_of_host(request.headers.get("host", ""))
         if bucket is not None:
             path = f"/{bucket}{path}"
-    names = ("kinesisvideo", "kinesis-video-media", "kinesis-video-archived-media") if name == "kinesisvideo" else (name,)
+    names = _VIDEO if name == "kinesisvideo" else (name,)
     for candidate in names:
         found = router(candidate).match(request.method, path, query, request.headers)
         if found is not None:

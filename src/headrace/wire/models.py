@@ -28,6 +28,7 @@ SERVICES = (
     "kinesisvideo",
     "kinesis-video-media",
     "kinesis-video-archived-media",
+    "kinesis-video-signaling",
     "lambda",
     "redshift",
     "redshift-data",

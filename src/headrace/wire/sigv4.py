@@ -304,7 +304,8 @@ def _payloads(request: HttpRequest, claim: _Claim, protocol: str) -> list[tuple[
     may_be_unsigned = head.service in _UNSIGNED_SERVICES
     if declared is None:
         if claim.presigned and may_be_unsigned:
-            return [(UNSIGNED, "unsigned")]
+            # Video's WebSockets are signed with the hash of the body that they don't have.
+            return [(UNSIGNED, "unsigned"), *([(EMPTY_SHA256, "hashed")] if head.service == "kinesisvideo" else [])]
         whole = [(sha256(body).hexdigest(), "hashed")] if isinstance(body, bytes) else []
         # Video producers sign an endless body as unsigned, or as if it were empty.
         video = head.service == "kinesisvideo" and request.raw_path == "/putMedia"
