@@ -178,7 +178,7 @@ class App:
             self.store.exclusively = pause.run
         server = _server(self.gateway, self.settings)
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, server.stop)
+            loop.add_signal_handler(number, self._stop_serving, server)
         self._start_services()
         announcing = asyncio.create_task(self._announce(ready))
         try:
@@ -187,6 +187,11 @@ class App:
             announcing.cancel()
             pause.end()
             await asyncio.to_thread(self.close)
+
+    def _stop_serving(self, server: Any) -> None:
+        """Take no more requests, and let those that run come to their end."""
+        self.gateway.end_pushes()
+        server.stop()
 
     def _start_services(self) -> None:
         for service in {service.name: service for service in self.services.values()}.values():

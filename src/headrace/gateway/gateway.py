@@ -8,7 +8,8 @@ import asyncio
 import itertools
 import logging
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import aclosing
 from typing import Any
 
 from headrace.gateway import body as bodies
@@ -16,6 +17,7 @@ from headrace.gateway import cors
 from headrace.gateway.authenticate import ANONYMOUS, Keys
 from headrace.gateway.authorise import authorise
 from headrace.gateway.counters import Counters
+from headrace.gateway.drain import Drain, Drains
 from headrace.gateway.pages import OpenPages, Pages
 from headrace.gateway.receive import receive
 from headrace.gateway.run import Dispatcher
@@ -45,6 +47,9 @@ log = logging.getLogger(__name__)
 _MACHINE_CLOCK = Clock()
 
 PAGE_BODY_SIZE_MAX_BYTES = 1 << 20
+# How long an answer that comes in parts waits for a client that takes nothing of it: one that is pushed, one that is read.
+PUSH_WAIT_MAX_SECONDS = 10.0
+SEND_WAIT_MAX_SECONDS = 120.0
 
 
 class Gateway:
@@ -68,10 +73,14 @@ class Gateway:
         self.settings = settings
         self.held = bodies.Held()
         self.watch = bodies.SilenceWatch()
+        self.drains = Drains()
         self._pages = pages
         self._open_pages = open_pages
         self._sockets = sockets
         self._dispatcher: Dispatcher | None = None
+        # Those who push parts that they wait for, until the server stops.
+        self._pushing: set[asyncio.Task[Any]] = set()
+        self._ending = False
         # Unique over restarts, and cheaper than a new UUID a request: a random beginning and a count.
         self._request_ids = itertools.count()
         self._request_id_prefix = str(uuid.uuid4())[:24]
@@ -84,6 +93,29 @@ class Gateway:
         """Serve on this event loop."""
         self._dispatcher = Dispatcher(loop)
         self.watch.start(loop)
+
+    def end_pushes(self) -> None:
+        """End the answers that go on for as long as nobody ends them: the server is about to wait for its last requests."""
+        self._ending = True
+        for task in self._pushing:
+            task.cancel()
+
+    async def push(self, parts: AsyncGenerator[bytes], transport: Any, drain: Drain) -> None:
+        """Send parts as they are made, on the event loop: no thread waits for them. A reader that stands still is let go."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._pushing.add(task)
+        try:
+            async with aclosing(parts):
+                async for part in parts:
+                    if self._ending or not await drain.room(len(part), PUSH_WAIT_MAX_SECONDS):
+                        return
+                    await transport.send_bytes(part)
+        except asyncio.CancelledError:
+            if not self._ending:
+                raise
+        finally:
+            self._pushing.discard(task)
 
     def stop(self) -> None:
         """Let go of the threads."""
@@ -109,7 +141,7 @@ class Gateway:
                 answer = await dispatcher.in_thread(lambda: self._open_pages.answer(open_page, request))
                 protocol.response_bytes(answer.status, [*answer.headers, *cors.headers(request.headers)], answer.body)
             else:
-                await _Exchange(self, request, protocol, dispatcher).answer()
+                await _Exchange(self, request, protocol, dispatcher, scope.client).answer()
         except ConnectionError:
             log.debug("the client of %s %s went away", request.method, request.raw_path)
 
@@ -135,11 +167,12 @@ class Gateway:
 class _Exchange:
     """One request to an AWS protocol and its answer."""
 
-    __slots__ = ("_bound", "_ctx", "_dispatcher", "_gateway", "_held_bytes", "_parameters", "_protocol", "_request",
+    __slots__ = ("_bound", "_client", "_ctx", "_dispatcher", "_gateway", "_held_bytes", "_parameters", "_protocol", "_request",
                  "_request_id", "_target")  # fmt: skip
 
-    def __init__(self, gateway: Gateway, request: HttpRequest, protocol: Any, dispatcher: Dispatcher) -> None:
+    def __init__(self, gateway: Gateway, request: HttpRequest, protocol: Any, dispatcher: Dispatcher, client: str) -> None:
         self._gateway = gateway
+        self._client = client
         self._request = request
         self._protocol = protocol
         self._dispatcher = dispatcher
@@ -272,11 +305,19 @@ class _Exchange:
             self._protocol.response_bytes(response.status, headers, response.body)
             return
         transport = self._protocol.response_stream(response.status, headers)
-        parts: Iterator[bytes] = iter(response.body)
-        while True:
-            part = await self._dispatcher.in_thread(lambda: next(parts, None))
-            if part is None:
-                return
+        drain = self._gateway.drains.open(self._client)
+        try:
+            if isinstance(response.body, AsyncGenerator):
+                await self._gateway.push(response.body, transport, drain)
+            else:
+                await self._send_parts(iter(response.body), transport, drain)
+        finally:
+            drain.close()
+
+    async def _send_parts(self, parts: Iterator[bytes], transport: Any, drain: Drain) -> None:
+        while (part := await self._dispatcher.in_thread(lambda: next(parts, None))) is not None:
+            if not await drain.room(len(part), SEND_WAIT_MAX_SECONDS):
+                raise ConnectionError("the client takes nothing")
             await transport.send_bytes(part)
 
 

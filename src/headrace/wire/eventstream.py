@@ -1,8 +1,10 @@
 """The binary framing vnd.amazon.eventstream: messages with typed headers and two checksums."""
 
 import binascii
+import itertools
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
@@ -27,6 +29,16 @@ class Message(msgspec.Struct, frozen=True):
 
     headers: Mapping[str, HeaderValue]
     payload: bytes
+
+
+class SharedEvent(dict[str, Any]):
+    """An event that goes into several streams: its bytes on the wire are made once for each content type."""
+
+    __slots__ = ("encoded",)
+
+    def __init__(self, event: Mapping[str, Any]) -> None:
+        super().__init__(event)
+        self.encoded: dict[str, bytes] = {}
 
 
 def encode_message(headers: Mapping[str, HeaderValue], payload: bytes) -> bytes:
@@ -67,10 +79,31 @@ def encode_events(shape: Shape, events: Iterable[Mapping[str, Any]], write: Writ
     """
     try:
         for event in events:
-            for name, value in event.items():
-                yield _encode_event(shape.members[name], name, value, write, content_type)
+            yield _encode(shape, event, write, content_type)
     except AwsError as error:
         yield encode_error(shape, error, write, content_type)
+
+
+async def encode_arriving(
+    first: bytes, shape: Shape, events: AsyncGenerator[Mapping[str, Any]], write: Writer, content_type: str
+) -> AsyncGenerator[bytes]:
+    """As `encode_events`, of events that are waited for; the message `first` goes ahead of them."""
+    async with aclosing(events):
+        yield first
+        try:
+            async for event in events:
+                yield _encode(shape, event, write, content_type)
+        except AwsError as error:
+            yield encode_error(shape, error, write, content_type)
+
+
+def messages(
+    first: bytes, shape: Shape, events: Iterable[Mapping[str, Any]], write: Writer, content_type: str
+) -> Iterator[bytes] | AsyncGenerator[bytes]:
+    """The whole body of an output stream: the initial response, and events that are there or waited for."""
+    if isinstance(events, AsyncGenerator):
+        return encode_arriving(first, shape, events, write, content_type)
+    return itertools.chain((first,), encode_events(shape, events, write, content_type))
 
 
 def encode_error(shape: Shape, error: AwsError, write: Writer, content_type: str) -> bytes:
@@ -82,6 +115,17 @@ def encode_error(shape: Shape, error: AwsError, write: Writer, content_type: str
     member = "Message" if "Message" in shape.members[name].members else "message"
     headers = {":message-type": "exception", ":exception-type": name, ":content-type": content_type}
     return encode_message(headers, write(shape.members[name], {member: error.message, **error.fields}))
+
+
+def _encode(shape: Shape, event: Mapping[str, Any], write: Writer, content_type: str) -> bytes:
+    shared = event.encoded if isinstance(event, SharedEvent) else None
+    if shared is not None and content_type in shared:
+        return shared[content_type]
+    parts = [_encode_event(shape.members[name], name, value, write, content_type) for name, value in event.items()]
+    encoded = parts[0] if len(parts) == 1 else b"".join(parts)
+    if shared is not None:
+        shared[content_type] = encoded
+    return encoded
 
 
 def _encode_event(event: Shape, name: str, value: Mapping[str, Any], write: Writer, content_type: str) -> bytes:

@@ -1,6 +1,6 @@
 """What comes in and what goes out, as plain values: the gateway fills the one and sends the other."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -17,8 +17,8 @@ class HttpRequest(msgspec.Struct):
 
 
 class Response(msgspec.Struct):
-    """One HTTP answer. A body that is an iterator is sent as it comes."""
+    """One HTTP answer. A body that is an iterator is sent as it comes: read in a thread, or on the event loop if it is async."""
 
     status: int
     headers: list[tuple[str, str]]
-    body: bytes | Iterator[bytes] = b""
+    body: bytes | Iterator[bytes] | AsyncGenerator[bytes] = b""

@@ -4,7 +4,7 @@ The first is what Kinesis's Java SDK speaks: JSON's envelope (X-Amz-Target, `__t
 milliseconds. In the second the path names the operation, and times are seconds.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import cbor2
@@ -119,12 +119,11 @@ class Cbor(Protocol):
         assert shape is not None
         content_type = self._envelope()[-1][1]
 
-        def body() -> Iterator[bytes]:
-            first = {":message-type": "event", ":event-type": "initial-response", ":content-type": content_type}
-            yield eventstream.encode_message(first, self.write(shape, {k: v for k, v in result.items() if k != name}))
-            yield from eventstream.encode_events(shape.members[name], result.get(name) or (), self.write, content_type)
-
-        return Response(200, [("Content-Type", eventstream.CONTENT_TYPE), ("x-amzn-RequestId", request_id)], body())
+        headers = {":message-type": "event", ":event-type": "initial-response", ":content-type": content_type}
+        initial = self.write(shape, {key: value for key, value in result.items() if key != name})
+        first = eventstream.encode_message(headers, initial)
+        body = eventstream.messages(first, shape.members[name], result.get(name) or (), self.write, content_type)
+        return Response(200, [("Content-Type", eventstream.CONTENT_TYPE), ("x-amzn-RequestId", request_id)], body)
 
     def _converted(self, shape: Shape, value: Any) -> Any:
         writer = self._writer(shape)

@@ -1,6 +1,6 @@
 """AWS JSON 1.0 and 1.1: the operation in X-Amz-Target, members in a JSON object."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -119,21 +119,13 @@ class Json(Protocol):
         assert operation.output is not None
         events = result.get(name) or ()
         initial = {key: value for key, value in result.items() if key != name and value is not None}
-        shape = operation.output.members[name]
-
-        def body() -> Iterator[bytes]:
-            yield eventstream.encode_message(
-                {
-                    ":message-type": "event",
-                    ":event-type": "initial-response",
-                    ":content-type": content_type(operation.service),
-                },
-                write(initial),
-            )
-            yield from eventstream.encode_events(shape, events, write_event, content_type(operation.service))
-
+        kind = content_type(operation.service)
+        first = eventstream.encode_message(
+            {":message-type": "event", ":event-type": "initial-response", ":content-type": kind}, write(initial)
+        )
+        body = eventstream.messages(first, operation.output.members[name], events, write_event, kind)
         headers = [("Content-Type", eventstream.CONTENT_TYPE), ("x-amzn-RequestId", request_id)]
-        return Response(200, headers, body())
+        return Response(200, headers, body)
 
 
 def content_type(service: ServiceModel) -> str:
