@@ -38,7 +38,6 @@ def calls(client: Callable[..., Any], account: str) -> list[tuple[str, str, dict
         ("sns", "create_topic", {"Name": "t.fifo", "Attributes": {"FifoTopic": "true"}}),
         ("sns", "subscribe", {"TopicArn": t, "Protocol": "email", "Endpoint": "a@b.c"}),
         ("sns", "subscribe", {"TopicArn": t, "Protocol": "https", "Endpoint": "https://b.c"}),
-        ("kinesis", "register_stream_consumer", {"StreamARN": arn("kinesis", "stream/s"), "ConsumerName": "c"}),
         ("kinesis", "update_shard_count", {"StreamName": "s", "TargetShardCount": 2, "ScalingType": "UNIFORM_SCALING"}),
         ("kinesis", "start_stream_encryption", {"StreamName": "s", "EncryptionType": "KMS", "KeyId": "k"}),
         ("kinesis", "enable_enhanced_monitoring", {"StreamName": "s", "ShardLevelMetrics": ["ALL"]}),

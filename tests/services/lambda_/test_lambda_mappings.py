@@ -88,6 +88,21 @@ def test_mapping__feeds_the_function_in_order(caller: Caller, stream: Stream, si
     assert (got["State"], got["LastProcessingResult"]) == ("Enabled", "OK")
 
 
+def test_mapping__reads_as_a_registered_consumer(caller: Caller, stream: Stream, sink: Any) -> None:
+    name, batches = sink()
+    consumer = stream.kinesis.register_stream_consumer(StreamARN=stream.arn, ConsumerName="app")["Consumer"]["ConsumerARN"]
+    made = caller.client.create_event_source_mapping(
+        EventSourceArn=consumer, FunctionName=name, StartingPosition="TRIM_HORIZON", BatchSize=2
+    )
+    assert made["EventSourceArn"] == consumer
+    stream.put(1, 2, 3)
+    assert eventually(lambda: flat(batches()) == [1, 2, 3])
+    with pytest.raises(caller.client.exceptions.InvalidParameterValueException, match="Stream not found"):
+        caller.client.create_event_source_mapping(
+            EventSourceArn=consumer.replace("app", "other"), FunctionName=name, StartingPosition="TRIM_HORIZON"
+        )
+
+
 def test_mapping__record_reaches_the_function_within_milliseconds(caller: Caller, stream: Stream) -> None:
     name = caller.make(
         "import time\nlate = []\ndef handler(e, c):\n    if e == 'late':\n        return late\n"

@@ -27,6 +27,10 @@ class ExpiredNextTokenException(AwsError):
     """The page token is no longer good."""
 
 
+class DryRunOperationException(AwsError):
+    """The request would have succeeded, but was only tried."""
+
+
 def stream_not_found(name: str, account: str) -> ResourceNotFoundException:
     """No stream of this name."""
     return ResourceNotFoundException(f"Stream {name} under account {account} not found.")

@@ -28,3 +28,18 @@ TRIM_ENTRIES_PER_STEP = 5_000
 TRIM_PAUSE_SECONDS = 60.0
 # Cached routing tables of streams; a server with more streams builds some anew.
 ROUTES_CACHED_MAX = 10_000
+
+# Enhanced fan-out.
+CONSUMERS_PER_STREAM_MAX = 20
+LIST_CONSUMERS_DEFAULT = 100
+SUBSCRIPTION_SECONDS = 300.0
+TAKEOVER_AFTER_SECONDS = 5.0
+HEARTBEAT_SECONDS = 4.5
+# One look at all who wait, for those whose heartbeat is due.
+HEARTBEAT_LOOK_SECONDS = 0.5
+# One event on its way is all that a subscriber holds.
+EVENT_RECORDS_MAX = 500
+EVENT_SIZE_MAX_BYTES = 256 * 1024
+# What is kept for other subscribers of a shard to take, for all shards, and how long it may say where the shard's end is.
+SHARED_SIZE_MAX_BYTES = 32 * 1024 * 1024
+SHARED_BATCH_SECONDS = 1.0

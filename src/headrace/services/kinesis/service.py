@@ -6,7 +6,7 @@ from headrace.kit.errors import AccessDeniedException
 from headrace.layers import log, pieces
 from headrace.operation import Service
 from headrace.ports import Scope, SourceBatch, SourceRecord, SourceShard
-from headrace.services.kinesis import naming, rules, shapes, state, workers
+from headrace.services.kinesis import fanout_state, naming, rules, shapes, state, workers
 from headrace.services.kinesis.errors import InvalidArgumentException, ResourceNotFoundException
 
 
@@ -94,7 +94,11 @@ def _own(scope: Scope, arn: str) -> tuple[str, str, str]:
 
 def _stream(scope: Scope, arn: str) -> state.Stream:
     try:
-        return state.find(scope.tx, *_own(scope, arn))
+        stream = state.find(scope.tx, *_own(scope, arn))
+        if "/consumer/" in arn:
+            # A consumer's ARN: read as the stream is, for as long as the consumer is registered.
+            fanout_state.find(scope.tx, scope, None, None, arn)
+        return stream
     except (ResourceNotFoundException, AccessDeniedException, InvalidArgumentException) as error:
         raise LookupError(error.message) from None
 

@@ -5,6 +5,8 @@
     ("kinesis", "log", stream id, number)         the shard's records: a log of pieces (layers.log, layers.pieces)
     ("kinesis", "doomed", stream id)              → Doomed: the shards of a deleted stream, until a worker removed their logs
 
+Consumers and their subscriptions: see `fanout_state`.
+
 The id of a stream is made when it is created, so a new stream of an old name never sees the old one's records.
 """
 

@@ -110,6 +110,11 @@ def _kinesis(action: str, parameters: Mapping[str, Any], place: Place) -> Sequen
         return (Need(action, (place.arn("kinesis", parameters["ConsumerARN"]),)),)
     given = parameters.get("StreamARN") or parameters.get("ResourceARN")
     name = given.partition("stream/")[2].split("/")[0] if given else parameters.get("StreamName")
+    if given and "/consumer/" in given:
+        return (Need(action, (place.arn("kinesis", given),)),)
+    if name and action in ("kinesis:DescribeStreamConsumer", "kinesis:DeregisterStreamConsumer"):
+        # The ARN ends with the second of the consumer's creation, which these calls may leave out.
+        return (Need(action, (place.arn("kinesis", f"stream/{name}/consumer/{parameters.get('ConsumerName')}:0"),)),)
     if name:
         return (Need(action, (place.arn("kinesis", f"stream/{name}"),)),)
     return (Need(action, ()),) if "ShardIterator" in parameters or "NextToken" in parameters else None

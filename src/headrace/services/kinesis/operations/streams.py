@@ -5,7 +5,7 @@ from typing import Any
 from headrace.kit.errors import ValidationException
 from headrace.layers import tags as tag_rows
 from headrace.operation import Context, operation
-from headrace.services.kinesis import errors, limits, naming, rules, shapes, state
+from headrace.services.kinesis import errors, fanout_state, limits, naming, rules, shapes, state
 
 MODE_PROVISIONED, MODE_ON_DEMAND = "PROVISIONED", "ON_DEMAND"
 
@@ -46,14 +46,25 @@ def create_stream(
         tag_rows.add(ctx.tx, state.stream_arn(ctx.account, ctx.region, stream_name), tags)
 
 
-@operation(accepts=("enforce_consumer_deletion",))
-def delete_stream(ctx: Context, *, stream_name: str | None = None, stream_arn: str | None = None) -> None:
-    """Delete a stream with its records.
+@operation
+def delete_stream(
+    ctx: Context,
+    *,
+    stream_name: str | None = None,
+    stream_arn: str | None = None,
+    enforce_consumer_deletion: bool | None = None,
+) -> None:
+    """Delete a stream with its records; one that has consumers, only when their deletion is enforced.
 
-    Differs from AWS: it is gone at once, without a DELETING state. There are no consumers yet whose deletion could be enforced.
+    Differs from AWS: it is gone at once, without a DELETING state.
     """
     name = naming.stream_name(ctx, stream_name, stream_arn)
     stream = state.find(ctx.tx, ctx.account, ctx.region, name)
+    if not enforce_consumer_deletion and fanout_state.count(ctx.tx, stream):
+        raise errors.ResourceInUseException(
+            f"Stream {name} under account {ctx.account} still has consumers. Deregister them, or set EnforceConsumerDeletion."
+        )
+    fanout_state.remove_all(ctx.tx, stream)
     numbers = [shard.number for shard in state.shards(ctx.tx, stream)]
     state.DOOMED.put(ctx.tx, state.Doomed(numbers), stream.id)
     state.SHARDS.delete_all(ctx.tx, stream.id)
@@ -96,7 +107,7 @@ def describe_stream_summary(ctx: Context, *, stream_name: str | None = None, str
         "StreamDescriptionSummary": {
             **shapes.description(ctx.account, ctx.region, route.stream),
             "OpenShardCount": len(route.shards),
-            "ConsumerCount": 0,
+            "ConsumerCount": fanout_state.count(ctx.tx, route.stream),
             "MaxRecordSizeInKiB": route.stream.record_size_max_kib,
         }
     }

@@ -5,7 +5,7 @@ from typing import Any
 
 from headrace.layers import tags as tag_rows
 from headrace.operation import Context, operation
-from headrace.services.kinesis import errors, limits, naming, state
+from headrace.services.kinesis import errors, fanout_state, limits, naming, state
 
 
 @operation
@@ -45,24 +45,27 @@ def list_tags_for_stream(
 
 @operation
 def tag_resource(ctx: Context, *, resource_arn: str, tags: dict[str, str]) -> None:
-    """Add tags to the stream of an ARN."""
+    """Add tags to the stream or consumer of an ARN."""
     _add(ctx, _arn(ctx, None, resource_arn), tags)
 
 
 @operation
 def untag_resource(ctx: Context, *, resource_arn: str, tag_keys: list[str]) -> None:
-    """Take tags away from the stream of an ARN."""
+    """Take tags away from the stream or consumer of an ARN."""
     tag_rows.remove(ctx.tx, _arn(ctx, None, resource_arn), tag_keys)
 
 
 @operation(read_only=True)
 def list_tags_for_resource(ctx: Context, *, resource_arn: str) -> dict[str, Any]:
-    """The tags of the stream of an ARN."""
+    """The tags of the stream or consumer of an ARN."""
     tags = tag_rows.get(ctx.tx, _arn(ctx, None, resource_arn))
     return {"Tags": tag_rows.to_list(dict(sorted(tags.items())))}
 
 
 def _arn(ctx: Context, name: str | None, arn: str | None) -> str:
+    """The ARN under which the tags lie: a stream's, or that of one of its consumers."""
+    if arn is not None and "/consumer/" in arn:
+        return fanout_state.find(ctx.tx, ctx, None, None, arn)[1].arn
     found = state.find(ctx.tx, ctx.account, ctx.region, naming.stream_name(ctx, name, arn))
     return state.stream_arn(ctx.account, ctx.region, found.name)
 
