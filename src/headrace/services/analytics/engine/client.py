@@ -4,7 +4,17 @@ A client holds one process, which holds one program: an application that takes a
 All calls block: use them from threads. ConnectionError means that the process died: open it again with the state that was kept.
 """
 
+import contextlib
+import os
+import socket
+import struct
+import subprocess
+import sys
+import threading
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
 
 from headrace.services.analytics.engine.schema import (
     Column,
@@ -14,17 +24,35 @@ from headrace.services.analytics.engine.schema import (
     Raw,
     RecordFormat,
     ReferenceSchema,
+    SqlError,
     Step,
     StreamSchema,
 )
 
+CALL_TIMEOUT_S = 120.0
+STOP_TIMEOUT_S = 5.0
+MEMORY_MIB = 4096
+_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
+
+
+class EngineError(Exception):
+    """The process failed at what it was asked, in a way that is not the code's fault. It still runs."""
+
 
 class Engine:
-    """A process that compiles, and runs one program."""
+    """A process that compiles, and runs one program. `memory_mib` bounds its address space (0: no bound)."""
+
+    def __init__(self, memory_mib: int = MEMORY_MIB, timeout_s: float = CALL_TIMEOUT_S) -> None:
+        self._memory_mib = memory_mib
+        self._timeout_s = timeout_s
+        self._process: subprocess.Popen[bytes] | None = None
+        self._socket: socket.socket | None = None
+        self._lock = threading.Lock()
 
     def check(self, code: str, inputs: Sequence[InputSchema], references: Sequence[ReferenceSchema] = ()) -> list[StreamSchema]:
         """Compile only: the streams that the code makes. SqlError where it is wrong."""
-        raise NotImplementedError
+        found = self._call("check", code=code, inputs=list(inputs), references=list(references))
+        return msgspec.convert(found, list[StreamSchema])
 
     def open(
         self,
@@ -34,11 +62,14 @@ class Engine:
         pieces: Mapping[str, bytes] | None = None,
     ) -> list[StreamSchema]:
         """Compile, and continue from the pieces of a state when there are any. Takes the place of the program that was open."""
-        raise NotImplementedError
+        kept = dict(pieces) if pieces else None
+        found = self._call("open", code=code, inputs=list(inputs), references=list(references), pieces=kept)
+        return msgspec.convert(found, list[StreamSchema])
 
     def load_reference(self, table: str, content: bytes) -> int:
         """Read a reference table's object anew; how many rows it has. They are not part of the state: load them after `open`."""
-        raise NotImplementedError
+        rows: int = self._call("load_reference", table=table, content=content)
+        return rows
 
     def step(
         self,
@@ -51,16 +82,97 @@ class Engine:
 
         `outputs`: streams whose rows are wanted as encoded records. `watch`: streams whose rows are wanted as values (live view).
         """
-        raise NotImplementedError
+        sent = {
+            stream: [
+                [one.data for one in raw],
+                [one.arrival_ms for one in raw],
+                [one.partition_key for one in raw],
+                [one.sequence_number for one in raw],
+                [one.shard_id for one in raw],
+            ]
+            for stream, raw in records.items()
+        }
+        wanted = [[one.stream, one.kind] for one in outputs]
+        encoded, rows, pieces, counts, next_ms = self._call(
+            "step", records=sent, now_ms=now_ms, outputs=wanted, watch=list(watch)
+        )  # fmt: skip
+        named = {stream: [dict(zip(names, row, strict=True)) for row in found] for stream, (names, found) in rows.items()}
+        return Step(encoded, named, pieces, counts, next_ms)
 
     def discover(self, records: Sequence[bytes], format: RecordFormat | None = None) -> Discovered:
         """Find format and columns in a sample of records. SqlError when no schema fits."""
-        raise NotImplementedError
+        return msgspec.convert(self._call("discover", records=list(records), format=format), Discovered)
 
     def parse(self, records: Sequence[bytes], format: RecordFormat, columns: Sequence[Column]) -> list[list[str]]:
         """A sample of records as text in a schema's columns."""
-        raise NotImplementedError
+        rows: list[list[str]] = self._call("parse", records=list(records), format=format, columns=list(columns))
+        return rows
+
+    @property
+    def process_id(self) -> int | None:
+        """The process, if it runs."""
+        return self._process.pid if self._process is not None and self._process.poll() is None else None
 
     def close(self) -> None:
         """End the process."""
-        raise NotImplementedError
+        with self._lock:
+            self._end()
+
+    def _end(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        if self._process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(STOP_TIMEOUT_S)
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def _started(self) -> socket.socket:
+        if self._socket is not None:
+            return self._socket
+        ours, theirs = socket.socketpair()
+        with theirs:
+            # The library of numbers starts a thread for each core unless it is told not to.
+            environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "headrace.services.analytics.engine.process", str(theirs.fileno()), str(self._memory_mib)],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                env={**environment, "PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"},
+            )
+        ours.settimeout(self._timeout_s)
+        self._socket = ours
+        return ours
+
+    def _call(self, method: str, **arguments: Any) -> Any:
+        body = msgspec.msgpack.encode([method, arguments])
+        with self._lock:
+            try:
+                connection = self._started()
+                connection.sendall(struct.pack("!I", len(body)) + body)
+                (size,) = struct.unpack("!I", _read(connection, 4))
+                failed, result = msgspec.msgpack.decode(_read(connection, size))
+            except (OSError, EOFError) as error:
+                # What it still does is of no use: an answer that comes late would be taken for the next one's.
+                if self._process is not None:
+                    self._process.kill()
+                self._end()
+                raise ConnectionError(f"the SQL engine's process has ended or does not answer: {error}") from error
+        if failed is None:
+            return result
+        kind, message, line, column = failed
+        if kind == "SqlError":
+            raise SqlError(message, line, column)
+        raise EngineError(f"{kind}: {message}")
+
+
+def _read(connection: socket.socket, size: int) -> bytes:
+    parts = bytearray()
+    while len(parts) < size:
+        part = connection.recv(min(size - len(parts), 1 << 20))
+        if not part:
+            raise EOFError("the connection was closed")
+        parts += part
+    return bytes(parts)

@@ -101,12 +101,14 @@ class Step:
     `encoded`: for each output stream that was asked for, its rows as records. `rows`: for each stream that was asked for, its
     rows as values. `pieces`: what changed in the state since the last step: a piece's new bytes, or None when it is gone;
     apply them to what is kept, in the same commit as the inputs' checkpoints. `counts`: rows that each stream has received.
+    `next_ms`: when, by the clock, a window next closes if no rows come; None when none is open.
     """
 
     encoded: Mapping[str, Sequence[bytes]]
     rows: Mapping[str, Sequence[Mapping[str, Any]]]
     pieces: Mapping[str, bytes | None]
     counts: Mapping[str, int]
+    next_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
