@@ -264,6 +264,13 @@ class BodyReader(Protocol):
         """The rest, chunk by chunk."""
 
 
+class EndlessReader(BodyReader, Protocol):
+    """A body of an operation that streams in both directions: it is answered while it arrives."""
+
+    def receive(self, timeout_seconds: float) -> bytes | None:
+        """What has come: None when nothing did within the time, empty at the end. ConnectionError when it was cut off."""
+
+
 class BindingError(Exception):
     """A function does not fit the AWS model it was written for."""
 

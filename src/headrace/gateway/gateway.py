@@ -12,12 +12,15 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import aclosing
 from typing import Any
 
+from granian._granian import RSGIProtocolClosed
+
 from headrace.gateway import body as bodies
 from headrace.gateway import cors
 from headrace.gateway.authenticate import ANONYMOUS, Keys
 from headrace.gateway.authorise import authorise
 from headrace.gateway.counters import Counters
 from headrace.gateway.drain import Drain, Drains
+from headrace.gateway.endless import EndlessBody
 from headrace.gateway.pages import OpenPages, Pages
 from headrace.gateway.receive import receive
 from headrace.gateway.run import Dispatcher
@@ -142,7 +145,7 @@ class Gateway:
                 protocol.response_bytes(answer.status, [*answer.headers, *cors.headers(request.headers)], answer.body)
             else:
                 await _Exchange(self, request, protocol, dispatcher, scope.client).answer()
-        except ConnectionError:
+        except (ConnectionError, RSGIProtocolClosed):
             log.debug("the client of %s %s went away", request.method, request.raw_path)
 
     async def _page(self, scope: Any, request: HttpRequest, protocol: Any, dispatcher: Dispatcher) -> None:
@@ -191,6 +194,7 @@ class _Exchange:
                 await self._read(length)
             target = self._target = identify(request)
             arriving = target.operation.streaming_input is not None and (length is None or length > bodies.AT_ONCE_SIZE_MAX_BYTES)
+            arriving = arriving or target.operation.endless
             if not arriving and not request.body:
                 await self._read(length)
             self._prepare(target, arriving, length)
@@ -277,12 +281,15 @@ class _Exchange:
             found = Credentials("", "", Principal(ANONYMOUS.arn, "", gateway.settings.account_id))
         if target.operation.streaming_input is not None:
             decoder = body_decoder(verified, request.headers)
-            request.body = self._arriving(decoder, length) if arriving else _decoded(decoder, request.body)
+            request.body = self._arriving(target, decoder, length) if arriving else _decoded(decoder, request.body)
         elif "content-encoding" in request.headers:
             request.body = decode_body(request.headers, request.body, bodies.BUFFERED_SIZE_MAX_BYTES)
         return found, gateway.settings.region if verified is None else verified.region
 
-    def _arriving(self, decoder: BodyDecoder, length: int | None) -> bodies.ArrivingBody:
+    def _arriving(self, target: Target, decoder: BodyDecoder, length: int | None) -> bodies.ArrivingBody:
+        if target.operation.endless:
+            chunked = "transfer-encoding" in self._request.headers
+            return EndlessBody(self._protocol, asyncio.get_running_loop(), decoder, length, chunked=chunked)
         declared = self._request.headers.get("x-amz-decoded-content-length")
         decoded_length = int(declared) if declared is not None and declared.isdecimal() else length
         limit_bytes = self._gateway.settings.body_size_max_mib << 20
@@ -310,15 +317,30 @@ class _Exchange:
             if isinstance(response.body, AsyncGenerator):
                 await self._gateway.push(response.body, transport, drain)
             else:
-                await self._send_parts(iter(response.body), transport, drain)
+                await self._send_parts(response.body, transport, drain)
         finally:
             drain.close()
+            if isinstance(self._request.body, EndlessBody):
+                self._request.body.close()
 
-    async def _send_parts(self, parts: Iterator[bytes], transport: Any, drain: Drain) -> None:
-        while (part := await self._dispatcher.in_thread(lambda: next(parts, None))) is not None:
-            if not await drain.room(len(part), SEND_WAIT_MAX_SECONDS):
-                raise ConnectionError("the client takes nothing")
-            await transport.send_bytes(part)
+    async def _send_parts(self, body: Iterator[bytes], transport: Any, drain: Drain) -> None:
+        parts = iter(body)
+        gone = asyncio.ensure_future(self._protocol.client_disconnect())
+        try:
+            while (part := await self._dispatcher.in_thread(lambda: next(parts, None))) is not None:
+                if not part:
+                    # Nothing yet: so an answer that has nothing to send for a while learns that nobody listens.
+                    if gone.done():
+                        return
+                    continue
+                if not await drain.room(len(part), SEND_WAIT_MAX_SECONDS):
+                    raise ConnectionError("the client takes nothing")
+                await transport.send_bytes(part)
+        finally:
+            gone.cancel()
+            close = getattr(body, "close", None)
+            if close is not None:
+                await self._dispatcher.in_thread(close)
 
 
 def _decoded(decoder: BodyDecoder, body: bytes) -> bodies.WholeBody:

@@ -98,7 +98,9 @@ def _by_action(action: str, version: str, signing_name: str) -> Target:
     return Target(service, service.operations[action], "query", NO_LABELS)
 
 
-_VIDEO = ("kinesisvideo", "kinesis-video-media", "kinesis-video-archived-media", "kinesis-video-signaling")
+_VIDEO = (
+    "kinesisvideo", "kinesis-video-media", "kinesis-video-archived-media", "kinesis-video-signaling", "kinesis-video-put-media",
+)  # fmt: skip
 
 
 def _by_path(request: HttpRequest, signing_name: str) -> Target:

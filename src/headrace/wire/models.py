@@ -18,6 +18,8 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from headrace.wire import put_media
+
 SERVICES = (
     "dynamodb",
     "dynamodbstreams",
@@ -209,6 +211,8 @@ class OperationModel:
         self.host_prefix: str | None = data.get("endpoint", {}).get("hostPrefix")
         self.deprecated: bool = bool(data.get("deprecated"))
         self.auth_none: bool = data.get("authtype") == "none"
+        # Answered while its body still arrives (PutMedia).
+        self.endless: bool = bool(data.get("endless"))
         self.checksum_required: bool = bool(data.get("httpChecksum", {}).get("requestChecksumRequired"))
 
     @cached_property
@@ -320,6 +324,8 @@ class ServiceModel:
 @cache
 def service(name: str) -> ServiceModel:
     """The model of one service, by botocore's name for it. KeyError if Headrace does not speak it."""
+    if name == put_media.SERVICE:
+        return ServiceModel(name, put_media.MODEL)
     if name not in SERVICES:
         raise KeyError(name)
     return ServiceModel(name, _load(name))
