@@ -93,9 +93,9 @@ def test_request_id__is_in_every_answer(server: HeadraceServer) -> None:
 
 def test_unsupported_operation__is_refused_clearly(server: HeadraceServer) -> None:
     with pytest.raises(ClientError) as caught:
-        server.client("kinesisvideo").list_streams()
+        server.client("kinesisvideo").describe_edge_configuration(StreamName="v")
     assert caught.value.response["Error"]["Code"] == "UnknownOperationException"
-    assert "does not support kinesisvideo ListStreams" in caught.value.response["Error"]["Message"]
+    assert "does not support kinesisvideo DescribeEdgeConfiguration" in caught.value.response["Error"]["Message"]
 
 
 def test_validation__in_the_words_of_aws(server: HeadraceServer) -> None:

@@ -170,7 +170,7 @@ def calls(client: Callable[..., Any], account: str) -> list[tuple[str, str, dict
                 "TemplateBody": '{"Resources":{"V":{"Type":"AWS::EC2::VPC","Properties":{"CidrBlock":"10.0.0.0/16"}}}}',
             },
         ),
-        ("kinesisvideo", "create_stream", {"StreamName": "v"}),
+        ("kinesisvideo", "describe_edge_configuration", {"StreamName": "v"}),
         ("kinesisanalyticsv2", "list_applications", {}),
     ]
 

@@ -20,15 +20,25 @@ TAGS_ELEMENT_SIZE_MAX_BYTES = 64 << 10
 # Producers and readers: each holds a thread while it is connected.
 PRODUCERS_MAX = 128
 READERS_MAX = 128
-# What of one producer's body waits in memory.
-ARRIVING_SIZE_MAX_BYTES = 512 << 10
 IDLE_ACK_SECONDS = 10.0
-CONNECTION_DURATION_MAX_SECONDS = 12 * 3600.0
+SILENCE_MAX_SECONDS = 300.0
+STREAMS_REMEMBERED_MAX = 10_000
+# How far before and behind the present a producer's clock may be.
+PRODUCER_PAST_MAX_MS = RETENTION_MAX_HOURS * 3_600_000
+PRODUCER_FUTURE_MAX_MS = 15 * 60_000
+
+# Image generation.
+IMAGE_INTERVAL_MIN_MS = 200
+IMAGE_INTERVAL_MAX_MS = 20_000
 
 # Archive.
 LIST_FRAGMENTS_DEFAULT = 100
-TOKEN_LIFE_SECONDS = 300
+# Longer lists are made in a thread.
+LIST_FRAGMENTS_AT_ONCE = 100
 
 # Workers.
 TRIM_PAUSE_SECONDS = 5.0
 TRIM_PER_STEP = 500
+SWEEP_PAUSE_SECONDS = 3600.0
+# Longer than any fragment takes to arrive.
+SWEEP_AGE_SECONDS = 3600.0

@@ -5,9 +5,12 @@ text and as integers alike. The ordinal is the millisecond at which the fragment
 the last if that is more.
 """
 
+import json
 import re
+from typing import Any
 
 from headrace.kit import arn as arns
+from headrace.services.video import limits
 from headrace.services.video.errors import InvalidArgumentException
 
 _NUMBER_BASE = 1 << 156
@@ -52,3 +55,25 @@ def parse_stream_arn(arn: str) -> tuple[str, str, str]:
 def to_ms(units: int, timecode_scale_ns: int) -> int:
     """Milliseconds of a number of timecode units."""
     return units * timecode_scale_ns // 1_000_000
+
+
+def seconds_text(ms: int) -> str:
+    """A time in seconds, to the millisecond, as AWS's tags have it."""
+    return f"{ms // 1000}.{ms % 1000:03d}"
+
+
+def is_plausible(producer_ms: int, now_ms: int) -> bool:
+    """Whether a producer's timestamp may be right: ten years old at most, and not in the future but for a wrong clock."""
+    return now_ms - limits.PRODUCER_PAST_MAX_MS <= producer_ms <= now_ms + limits.PRODUCER_FUTURE_MAX_MS
+
+
+def acknowledgement(event: str, timecode_ms: int | None = None, number: str = "", error: tuple[int, str] | None = None) -> bytes:
+    """One acknowledgement of PutMedia, as AWS writes it: a JSON object on a line."""
+    fields: dict[str, Any] = {"EventType": event}
+    if timecode_ms is not None:
+        fields["FragmentTimecode"] = timecode_ms
+    if number:
+        fields["FragmentNumber"] = number
+    if error is not None:
+        fields["ErrorId"], fields["ErrorCode"] = error
+    return json.dumps(fields, separators=(",", ":")).encode() + b"\r\n"

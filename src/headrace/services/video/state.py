@@ -9,6 +9,7 @@
     ("video", "tracks", stream id, generation)               → Tracks: what the tracks are, and their decoders' private data
     ("video", "blob", blob id)                               → nothing: the blob belongs to a fragment that is kept
     ("video", "doomed", stream id)                           → nothing: a deleted stream, until a worker removed its fragments
+    ("video", "swept")                                       → when unreferenced blobs were last looked for
 
 A fragment's bytes are a blob of the space "video": the blocks of one Matroska cluster, without its header and its timecode.
 They are on disk before the fragment's rows are committed, all in one transaction.
@@ -26,7 +27,7 @@ from headrace.kit import arn as arns
 from headrace.layers.records import Records
 from headrace.ports import Scope
 from headrace.services.video import errors, rules
-from headrace.services.video.engine import matroska
+from headrace.services.video.engine import ebml, matroska
 from headrace.store import tuples
 from headrace.store.api import ReadTransaction, Transaction
 from headrace.store.blobs import BlobRef, Blobs
@@ -66,7 +67,6 @@ class Stream(msgspec.Struct, omit_defaults=True):
     device_name: str = ""
     media_type: str = ""
     kms_key_id: str = ""
-    storage_tier: str = "HOT"
     images: Images | None = None
     notification: Notification | None = None
 
@@ -127,6 +127,8 @@ TRACKS = Records(("video", "tracks"), Tracks)
 BLOBS = Records(("video", "blob"), type(None))
 DOOMED = Records(("video", "doomed"), type(None))
 
+SWEPT = Records(("video", "swept"), float)
+
 DOOMED_TOPIC = b"video:doomed"
 
 
@@ -180,6 +182,13 @@ def delete_stream(tx: Transaction, stream: Stream) -> None:
     DOOMED.put(tx, None, stream.id)
     tx.announce(DOOMED_TOPIC)
     tx.announce(topic(stream.id))
+
+
+def forget_stream(tx: Transaction, stream_id: str) -> None:
+    """Remove the last rows of a deleted stream whose fragments are gone."""
+    COUNTERS.delete(tx, stream_id)
+    TRACKS.delete_all(tx, stream_id)
+    DOOMED.delete(tx, stream_id)
 
 
 # Fragments: reading. All in a transaction or a snapshot; all cost what they give, however long the stream is.
@@ -282,14 +291,17 @@ def fragment_parts(
     scope: Scope, stream: Stream, fragment: Fragment, *, timecode: int | None = None,
     before: Sequence[tuple[str, str]] = (), behind: Sequence[tuple[str, str]] = (),
 ) -> Iterator[bytes]:  # fmt: skip
-    """As `fragment_bytes`, piece by piece, with tags before the cluster and behind it. KeyError comes before the first piece."""
+    """As `fragment_bytes`, piece by piece, with tags before the cluster and behind it. KeyError comes before the first piece.
+
+    With tags the segment is of unknown size: many such documents in a row are read as one stream.
+    """
     blob = blobs(scope).open(fragment.blob)
     tracks = scope.snapshot(lambda inner: TRACKS.get(inner.tx, stream.id, fragment.generation))
     if tracks is None:
         raise KeyError(fragment.blob)
     cluster = matroska.cluster_head(fragment.timecode if timecode is None else timecode, fragment.size_bytes)
     first, last = matroska.tags(before), matroska.tags(behind)
-    rest_size_bytes = len(first) + len(cluster) + fragment.size_bytes + len(last)
+    rest_size_bytes = ebml.UNKNOWN if before or behind else len(cluster) + fragment.size_bytes
     yield matroska.head(tracks.timecode_scale_ns, tracks.raw, rest_size_bytes) + first + cluster
     yield from blob
     if last:
@@ -299,12 +311,13 @@ def fragment_parts(
 # Fragments: writing.
 
 
-def add_fragment(tx: Transaction, stream: Stream, fragment: Fragment, tracks: Tracks, blob: BlobRef) -> Fragment:
-    """Index a fragment whose bytes are on disk; the fragment with its place and generation. Announces the stream's topic.
+def add_fragment(tx: Transaction, stream: Stream, fragment: Fragment, tracks: Tracks, blob: BlobRef) -> Stream:
+    """Index a fragment whose bytes are on disk; the stream as it is now. Announces the stream's topic.
 
     ResourceNotFoundException when the stream was deleted meanwhile; LookupError when the number is taken.
     """
-    if not is_current(tx, stream):
+    current = STREAMS.get(tx, stream.account, stream.region, stream.name)
+    if current is None or current.id != stream.id:
         raise errors.stream_not_found(stream.name, stream.account)
     if ORDINALS.get(tx, stream.id, fragment.ordinal) is not None:
         raise LookupError(fragment.number)
@@ -325,7 +338,7 @@ def add_fragment(tx: Transaction, stream: Stream, fragment: Fragment, tracks: Tr
     SERVER_TIMES.put(tx, None, stream.id, added.server_ms, added.place)
     BLOBS.put(tx, None, added.blob)
     tx.announce(topic(stream.id))
-    return added
+    return current
 
 
 def remove_fragments(tx: Transaction, stream_id: str, before_ms: int | None, limit: int) -> list[str]:

@@ -81,7 +81,7 @@ def head(timecode_scale_ns: int, tracks: bytes, rest_size_bytes: int) -> bytes:
     )
     inner = info + ebml.element(ebml.TRACKS, tracks)
     size = ebml.UNKNOWN if rest_size_bytes == ebml.UNKNOWN else len(inner) + rest_size_bytes
-    return _EBML_HEADER + ebml.header(ebml.SEGMENT, size) + inner
+    return EBML_HEADER + ebml.header(ebml.SEGMENT, size) + inner
 
 
 def cluster_head(timecode: int, rest_size_bytes: int) -> bytes:
@@ -91,7 +91,7 @@ def cluster_head(timecode: int, rest_size_bytes: int) -> bytes:
 
 
 # Version 1 of EBML; version 4 of Matroska, readable since version 2.
-_EBML_HEADER = ebml.element(
+EBML_HEADER = ebml.element(
     ebml.EBML,
     ebml.integer(0x4286, 1)
     + ebml.integer(0x42F7, 1)
