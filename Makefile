@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv/.ready
 BIN := .venv/bin
 
-.PHONY: help setup demo test check bench lock clean e2e
+.PHONY: help setup demo test check bench lock clean e2e browser
 .DEFAULT_GOAL := help
 
 help: ## show the targets
@@ -28,7 +28,7 @@ check: $(VENV) ## lint, format and types
 	$(BIN)/mypy src
 
 test: $(VENV) check ## all tests
-	$(BIN)/pytest -n 2 --dist loadfile --ignore=tests/e2e $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile --ignore=tests/e2e --ignore=tests/browser $(ARGS)
 
 build/sam/.ready: tests/e2e/requirements.txt
 	@$(PYTHON) -m venv --clear build/sam
@@ -37,6 +37,17 @@ build/sam/.ready: tests/e2e/requirements.txt
 
 e2e: $(VENV) build/sam/.ready ## deploy the bank with AWS's SAM CLI, in a venv of its own
 	$(BIN)/pytest tests/e2e $(ARGS)
+
+# What browsers run: taken as packages, without what those would bring along.
+build/browser/.ready: tests/browser/packages.sha256
+	@mkdir -p build/browser
+	@cd build/browser && npm pack --silent $$(sed -E 's/^[0-9a-f]+  (.*)-([0-9.]+)\.tgz/\1@\2/' ../../$<) >/dev/null
+	@cd build/browser && sha256sum --quiet -c ../../$<
+	@cd build/browser && for one in *.tgz; do mkdir -p $${one%-*} && tar -xzf $$one -C $${one%-*} --strip-components=1; done
+	@touch $@
+
+browser: $(VENV) build/browser/.ready ## play video and connect WebRTC peers in a real Chromium
+	$(BIN)/pytest tests/browser $(ARGS)
 
 bench: $(VENV) ## measure, against peers and physical limits; writes build/bench.json
 	@$(BIN)/python bench/run.py $(ARGS)

@@ -13,6 +13,7 @@ from headrace.kit.settings import Settings, variable
 COMMANDS = {
     "up": "start the server",
     "demo": "run the bank example from end to end",
+    "video": "play a video stream, or write a clip of it",
     "env": "print the exports that point the AWS CLI and SDKs here",
     "status": "show what runs and how it flows",
     "doctor": "say what is wrong and how to mend it",
@@ -52,19 +53,20 @@ def _parser(called: str) -> argparse.ArgumentParser:
         command.add_argument("--json", action="store_true", help="print JSON for programs")
         if name == called:
             importlib.import_module(f"headrace.cli.{name}").add_arguments(command)
-        _add_settings(command)
+        add_settings(command)
     return parser
 
 
-def _add_settings(parser: argparse.ArgumentParser) -> None:
+def add_settings(parser: argparse.ArgumentParser, default: object = None) -> None:
+    """Let a command take every setting as a flag."""
     group = parser.add_argument_group("settings", "Each is an environment variable as well.")
     for item in dataclasses.fields(Settings):
         flag = "--" + item.name.replace("_", "-")
         text = f"{item.metadata['meaning']} [{variable(item.name)}]".replace("%", "%%")
         if isinstance(item.default, bool):
-            group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
+            group.add_argument(flag, action=argparse.BooleanOptionalAction, default=default, help=text)
         else:
-            group.add_argument(flag, metavar=item.name.rsplit("_", 1)[-1].upper(), help=text)
+            group.add_argument(flag, metavar=item.name.rsplit("_", 1)[-1].upper(), default=default, help=text)
 
 
 if __name__ == "__main__":

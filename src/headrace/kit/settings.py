@@ -39,6 +39,11 @@ class Settings:
     lambda_network: str = _setting(
         "server", "What functions may reach: `server` (Headrace alone) or `host` (all the host reaches)."
     )
+    video_ice_servers: str = _setting(
+        "",
+        "STUN and TURN servers for WebRTC, with spaces between: stun:HOST:PORT, turn:USER:PASSWORD@HOST:PORT?transport=udp.",
+        secret=True,
+    )
     smtp_relay: str = _setting(
         "", "Relay mail to smtp://[USER:PASSWORD@]HOST:PORT (smtps:// for TLS); empty: keep it here.", secret=True
     )

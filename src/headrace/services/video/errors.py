@@ -55,3 +55,19 @@ def stream_not_found(name: str, account: str) -> ResourceNotFoundException:
 def name_or_arn() -> InvalidArgumentException:
     """Neither a name nor an ARN was given."""
     return InvalidArgumentException("Either StreamName or StreamARN should be provided.")
+
+
+class UnsupportedStreamMediaTypeException(AwsError):
+    """The tracks hold what can't be played."""
+
+
+class MissingCodecPrivateDataException(AwsError):
+    """A track lacks what its decoder needs first."""
+
+
+class InvalidCodecPrivateDataException(AwsError):
+    """What a track's decoder needs first is not of the form that players take."""
+
+
+class InvalidMediaFrameException(AwsError):
+    """A frame is not what its codec says."""

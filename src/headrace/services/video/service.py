@@ -2,23 +2,44 @@
 
 from headrace.operation import Context, Service
 from headrace.services.video import ingest, workers
+from headrace.services.video.engine.remux_pool import POOL
+from headrace.services.video.playback import pages
+from headrace.services.video.playback.workers import WORKERS
+from headrace.services.video.signaling import relay
+from headrace.services.video.signaling.relay import RELAY
 from headrace.workers import Runner
 
 
 def start(ctx: Context, runner: Runner) -> None:
     """Let producers and readers connect."""
     ingest.STOPPING.clear()
+    POOL.start()
 
 
 def stopping() -> None:
     """Let those who are connected go."""
     ingest.STOPPING.set()
+    RELAY.close_all()
+
+
+def stop() -> None:
+    """End the remuxing processes."""
+    POOL.stop()
 
 
 SERVICE = Service(
-    models=("kinesisvideo", "kinesis-video-put-media", "kinesis-video-media", "kinesis-video-archived-media"),
+    models=(
+        "kinesisvideo",
+        "kinesis-video-put-media",
+        "kinesis-video-media",
+        "kinesis-video-archived-media",
+        "kinesis-video-signaling",
+    ),
     operations="headrace.services.video.operations",
-    workers=workers.WORKERS,
+    workers=(*workers.WORKERS, *WORKERS),
     on_start=start,
     on_stopping=stopping,
+    on_stop=stop,
+    open_pages=pages.OPEN_PAGES,
+    sockets=relay.SOCKETS,
 )

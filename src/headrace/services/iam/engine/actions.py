@@ -5,6 +5,7 @@ _PREFIXES = {
     "dynamodbstreams": "dynamodb",
     "kinesis-video-media": "kinesisvideo",
     "kinesis-video-archived-media": "kinesisvideo",
+    "kinesis-video-signaling": "kinesisvideo",
     "kinesis-video-put-media": "kinesisvideo",
     "kinesisanalyticsv2": "kinesisanalytics",
 }

@@ -1,0 +1,1 @@
+"""Operations of kinesis-video-signaling."""

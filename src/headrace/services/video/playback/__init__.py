@@ -1,0 +1,1 @@
+"""Playback: sessions, playlists, segments, clips and images."""

@@ -1,0 +1,1 @@
+"""Signaling for WebRTC: how a master and its viewers find each other."""
