@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build"
 sys.path.insert(0, str(Path(__file__).parent))
 
+import analytics  # noqa: E402
 import functions  # noqa: E402
 import requests_per_second  # noqa: E402
 import startup  # noqa: E402
@@ -32,6 +33,7 @@ PARTS = {
     "store": store_commits.measure,
     "startup": startup.measure,
     "functions": functions.measure,
+    "analytics": analytics.measure,
 }
 
 

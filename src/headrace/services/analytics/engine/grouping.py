@@ -228,7 +228,10 @@ class Tumbling(Node):
                 present.add(name)
                 if everything or block in groups.dirty:
                     pieces[name] = groups.save(block)
-            groups.dirty.clear()
+            if not everything:
+                groups.dirty.clear()
+        if everything:
+            return pieces
         for gone in self._saved - present:
             pieces[gone] = None
         self._saved = present
@@ -359,6 +362,8 @@ class Stagger(Node):
                 saved = [one.save(start, stop) for one in self._accumulators]
                 closes = pack_array(self._closes[start:stop])
                 pieces[str(block)] = encode([self._first + start, wrapped(self._names[start:stop]), closes, saved])
+        if everything:
+            return pieces
         self._dirty.clear()
         for gone in self._saved - present:
             pieces[gone] = None

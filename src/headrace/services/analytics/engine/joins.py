@@ -166,6 +166,8 @@ class Window:
         present = {str(row.chunk) for row in (self.rows[0], self.rows[-1])} if self.rows else set()
         if self.rows:
             present = {str(chunk) for chunk in range(self.rows[0].chunk, self.rows[-1].chunk + 1)}
+        if everything:
+            return pieces
         for gone in self.saved - present:
             pieces[gone] = None
         self.saved = present

@@ -23,14 +23,14 @@ class Sorted(Node):
         self._down = down
         self._clocked = child.fields[width].clocked
         self._held: list[Batch] = []
-        self._chunk = 0
-        self._saved = 0
+        self._changed = False
 
     def step(self, clock: int) -> Batch | None:
         """The rows whose turn has come."""
         batch = self.children[0].step(clock)
         if batch is not None:
             self._held.append(batch)
+            self._changed = True
         if not self._held:
             return None
         assert self._clocked is not None
@@ -42,7 +42,7 @@ class Sorted(Node):
         ready = held.columns[self._width].values < bound
         rest = held.take(~ready)
         self._held = [rest] if len(rest) else []
-        self._chunk += 1
+        self._changed = True
         return self._ordered(held.take(ready), clock)
 
     def _ordered(self, batch: Batch, clock: int) -> Batch:
@@ -70,6 +70,9 @@ class Sorted(Node):
 
     def save(self, everything: bool) -> Pieces:
         """The rows that are held."""
+        if not (everything or self._changed):
+            return {}
+        self._changed = self._changed and everything
         return {"held": encode([pack_batch(one) for one in self._held])}
 
     def load(self, pieces: dict[str, bytes]) -> None:
@@ -118,6 +121,8 @@ class Distinct(Node):
             for window, seen in self._seen.items()
             if everything or window in self._dirty
         }
+        if everything:
+            return pieces
         for gone in self._saved - set(self._seen):
             pieces[str(gone)] = None
         self._saved = set(self._seen)

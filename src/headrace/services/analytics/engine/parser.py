@@ -1,5 +1,7 @@
 """Reads an application's code: statements and queries."""
 
+from dataclasses import replace
+
 from headrace.services.analytics.engine.lexer import Source
 from headrace.services.analytics.engine.parser_expressions import RESERVED, ExpressionReader
 from headrace.services.analytics.engine.sqltypes import SqlType
@@ -151,7 +153,12 @@ class Reader(ExpressionReader):
         while self.at_word("UNION"):
             at = self._step()
             every = self.take("ALL")
-            left = Union(left, self._branch(), every, at)
+            bare = not self.at_word("(")
+            right = self._branch()
+            order: tuple[tuple[Expr, bool], ...] = ()
+            if bare and isinstance(right, Select) and right.order:  # ORDER BY at the end sorts the whole
+                order, right = right.order, replace(right, order=())
+            left = Union(left, right, every, order, at)
         for word in ("EXCEPT", "INTERSECT", "LIMIT"):
             if self.at_word(word):
                 raise self.error(f"{word} is not supported over streams", self.token.at)

@@ -425,6 +425,9 @@ class ExpressionReader:
         return Call("TRIM", (operand, letters), (side,), at=at)
 
     def _over(self, call: Call) -> Expr:
+        if call.name == "NTH_VALUE" and self.at_word("FROM") and self.peek().text in ("FIRST", "LAST"):
+            call = Call(call.name, call.arguments, (*call.words, f"FROM {self.peek().text}"), call.distinct, at=call.at)
+            self.place += 2
         if self.at_word("IGNORE", "NULLS") or self.at_word("RESPECT", "NULLS"):
             call = Call(call.name, call.arguments, (*call.words, f"{self.token.text} NULLS"), call.distinct, at=call.at)
             self.place += 2

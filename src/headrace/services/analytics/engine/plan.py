@@ -37,6 +37,7 @@ from headrace.services.analytics.engine.syntax import (
     Frame,
     Item,
     Join,
+    Literal,
     Name,
     Over,
     Query,
@@ -88,6 +89,9 @@ class Planner:
             return _SelectPlan(self, query, self._catalog).node()
         if not query.all:
             raise self._source.error("UNION without ALL is not supported over streams: it has no bounds", query.at)
+        if query.order:
+            whole = Derived(replace(query, order=()), "", at=query.at)
+            return self.query(Select((Item(Star(), None),), whole, order=query.order, at=query.at))
         left, right = self.query(query.left), self.query(query.right)
         if len(left.fields) != len(right.fields):
             raise self._source.error("Column count mismatch in UNION", query.at)
@@ -301,6 +305,8 @@ class _SelectPlan:
         return made
 
     def _order_key(self, key: Expr, items: list[tuple[str, Expr]], binder: Binder) -> Expr:
+        if isinstance(key, Literal) and isinstance(key.value, int) and 1 <= key.value <= len(items):
+            return binder.bind(items[key.value - 1][1])
         if isinstance(key, Name) and len(key.parts) == 1:
             for name, expression in items:
                 if name == key.parts[0]:

@@ -255,7 +255,7 @@ class Program:
         pieces: dict[str, bytes | None] = {}
         if everything or self._clock != self._saved_clock:
             pieces[_CLOCK] = encode(self._clock)
-            self._saved_clock = self._clock
+            self._saved_clock = self._saved_clock if everything else self._clock
         for pump in self._pumps:
             for place, node in enumerate(pump.nodes()):
                 for name, data in node.save(everything).items():
@@ -356,7 +356,7 @@ class _Compiler:
         planner = Planner(self._catalog)
         node = planner.query(statement.query)
         if isinstance(statement, Bare):
-            fields = [Field(field.name, field.type) for field in node.fields if field.name != "ROWTIME"]
+            fields = _named_once([Field(field.name, field.type) for field in node.fields if field.name != "ROWTIME"])
             self._catalog.streams[OUTPUT] = Entry(fields)
             if len(fields) != len(node.fields):
                 return Pump(name, _without_rowtime(node, fields), OUTPUT, planner.used)
@@ -381,6 +381,18 @@ class _Compiler:
             ordered.append(ready[0])
             left.remove(ready[0])
         return ordered
+
+
+def _named_once(fields: list[Field]) -> list[Field]:
+    """Columns whose names differ: a name that comes again gets a number."""
+    made: list[Field] = []
+    for field in fields:
+        names = {one.name for one in made}
+        name, number = field.name, 0
+        while name in names:
+            name, number = f"{field.name}{number}", number + 1
+        made.append(Field(name, field.type))
+    return made
 
 
 def _without_rowtime(node: Node, fields: list[Field]) -> Node:

@@ -82,6 +82,7 @@ class FrameState:
         self._widths = [len(measure.arguments) for _, measure in measures]
         self._partitions: dict[Any, Partition] = {}
         self._made = 0
+        self._members: dict[int, list[Any]] = {}  # of a bucket: its keys, for windows of rows
         self._chunks: deque[tuple[int, Chunk]] = deque()
         self._next_chunk = 0
         self._dirty: set[int] = set()
@@ -103,6 +104,8 @@ class FrameState:
             found = self._partitions[key] = Partition(self._made % BUCKETS)
             found.sliders = [measure.make() for _, measure in self.measures]
             self._made += 1
+            if self._range_ms is None:
+                self._members.setdefault(found.bucket, []).append(key)
         times = found.times
         if self._range_ms is not None:
             limit = time - self._range_ms
@@ -165,13 +168,14 @@ class FrameState:
                     rows = [wrapped(list(row)) for row in chunk.rows]
                     pieces[str(number)] = encode([chunk.times, wrapped(chunk.keys), rows])
         else:
-            buckets: dict[int, list[Any]] = {}
-            for key, one in self._partitions.items():
-                if everything or one.bucket in self._dirty:
-                    rows = [wrapped(list(row)) for row in one.rows]
-                    buckets.setdefault(one.bucket, []).append([wrapped([key])[0], list(one.times), rows])
-            pieces = {str(bucket): encode(rows) for bucket, rows in buckets.items()}
+            for bucket in self._members if everything else self._dirty:
+                partitions = [(key, self._partitions[key]) for key in self._members[bucket]]
+                pieces[str(bucket)] = encode(
+                    [[wrapped([key])[0], list(one.times), [wrapped(list(row)) for row in one.rows]] for key, one in partitions]
+                )
             present = self._saved | set(pieces)
+        if everything:
+            return pieces
         for gone in self._saved - present:
             pieces[gone] = None
         self._saved = present

@@ -170,6 +170,7 @@ class Union:
     left: "Query"
     right: "Query"
     all: bool
+    order: tuple[tuple[Expr, bool], ...] = ()
     at: int = field(default=0, compare=False)
 
 
