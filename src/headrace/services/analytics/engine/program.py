@@ -19,7 +19,8 @@ from headrace.services.analytics.engine.evaluate import Rows
 from headrace.services.analytics.engine.nodes import Entry, Field, Node
 from headrace.services.analytics.engine.packing import decode, encode
 from headrace.services.analytics.engine.parser import parse
-from headrace.services.analytics.engine.plan import Catalog, Planner, inserted
+from headrace.services.analytics.engine.plan import Planner
+from headrace.services.analytics.engine.plan_catalog import Catalog, inserted
 from headrace.services.analytics.engine.references import ReferenceTable
 from headrace.services.analytics.engine.schema import ERROR_STREAM, Column, InputSchema, ReferenceSchema, SqlError, StreamSchema
 from headrace.services.analytics.engine.sqltypes import (
