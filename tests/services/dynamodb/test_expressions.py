@@ -353,7 +353,6 @@ VALUE_ERRORS: list[tuple[dict[str, Any], str]] = [
     ({"NS": []}, "One or more parameter values were invalid: An number set  may not be empty"),
     ({"SS": ["a", "a"]}, "One or more parameter values were invalid: Input collection [a, a] contains duplicates."),
     ({"NS": ["1", "1.0"]}, "Input collection contains duplicates"),
-    ({"SS": [""]}, "One or more parameter values were invalid: An string set may not have a empty string as a member"),
     ({"NULL": False}, "One or more parameter values were invalid: Null attribute value types must have the value of true"),
     ({"L": [{"N": "x"}]}, "The parameter cannot be converted to a numeric value: x"),
 ]

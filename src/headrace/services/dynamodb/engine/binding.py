@@ -113,6 +113,7 @@ class Binding:
                 self._check_ordered(node.operator, (node.left, node.right))
         elif isinstance(node, syntax.Between):
             self._check_operands((node.operand, node.low, node.high))
+            self._check_ordered("BETWEEN", (node.operand,))
             self._check_between(node)
         elif isinstance(node, syntax.In):
             self._check_operands((node.operand, *node.options))

@@ -38,6 +38,16 @@ class Schema(NamedTuple):
         return (self.partition.name,) if self.sort is None else (self.partition.name, self.sort.name)
 
 
+class SchemaMismatch(ValidationException):
+    """A key that is not the table's or the index's. In a transaction it is a reason to cancel, not an invalid request."""
+
+    code = "ValidationException"
+
+
+class IndexMismatch(SchemaMismatch):
+    """An attribute that can't be the key of an index."""
+
+
 def scalar(kind: str, content: str) -> bytes:
     """The order-preserving bytes of a text, a number in normal form, or base64 text."""
     if kind == "S":
@@ -79,10 +89,10 @@ def of_key(schema: Schema, key: Item) -> bytes:
     """The place of the item with this key; the key is taken into its form. ValidationException when it is not the schema's."""
     values.take_item(key)
     if len(key) != len(schema.names):
-        raise ValidationException(_MISMATCH)
+        raise SchemaMismatch(_MISMATCH)
     for part in schema:
         if part is not None and part.kind not in key.get(part.name, {}):
-            raise ValidationException(_MISMATCH)
+            raise SchemaMismatch(_MISMATCH)
     return of_item(schema, key)
 
 
@@ -93,7 +103,7 @@ def index_content(key: Key, item: Item, index_name: str) -> bytes | None:
         return None
     content = value.get(key.kind)
     if content is None:
-        raise ValidationException(
+        raise IndexMismatch(
             f"One or more parameter values were invalid: Type mismatch for Index Key {key.name} Expected: {key.kind} "
             f"Actual: {values.kind_of(value)} IndexName: {index_name}"
         )
@@ -149,9 +159,9 @@ def key_of(schema: Schema, item: Mapping[str, Any]) -> Item:
 
 def _wrong_in_item(key: Key, value: Mapping[str, Any] | None) -> ValidationException:
     if value is None:
-        return ValidationException(f"One or more parameter values were invalid: Missing the key {key.name} in the item")
+        return SchemaMismatch(f"One or more parameter values were invalid: Missing the key {key.name} in the item")
     if key.kind not in value:
-        return ValidationException(
+        return SchemaMismatch(
             f"One or more parameter values were invalid: Type mismatch for key {key.name} expected: {key.kind} "
             f"actual: {values.kind_of(value)}"
         )

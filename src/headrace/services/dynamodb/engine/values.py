@@ -94,8 +94,6 @@ def _take_texts(value: Value, depth: int) -> int:
     members = value["SS"]
     if not members:
         raise ValidationException(_INVALID + "An string set  may not be empty")
-    if "" in members:
-        raise ValidationException(_INVALID + "An string set may not have a empty string as a member")
     if len(set(members)) != len(members):
         raise ValidationException(f"{_INVALID}Input collection [{', '.join(members)}] contains duplicates.")
     value["SS"] = sorted(members)
@@ -117,8 +115,6 @@ def _take_binaries(value: Value, depth: int) -> int:
     members = value["BS"]
     if not members:
         raise ValidationException(_INVALID + "Binary sets should not be empty")
-    if "" in members:
-        raise ValidationException(_INVALID + "Binary sets may not contain null or empty values")
     if len(set(members)) != len(members):
         raise ValidationException(f"{_INVALID}Input collection [{', '.join(members)}]of type BS contains duplicates.")
     value["BS"] = sorted(members, key=binary)

@@ -9,10 +9,10 @@ from headrace.kit.errors import ValidationException
 from headrace.layers import timer
 from headrace.operation import Context, Longer, on_event_loop, operation
 from headrace.services.dynamodb import capacity, errors, guards, items, limits, mutations, state
-from headrace.services.dynamodb.engine import projections
+from headrace.services.dynamodb.engine import keys, projections
 from headrace.services.dynamodb.engine.binding import Binding
 from headrace.services.dynamodb.mutations import Change
-from headrace.services.dynamodb.state import Token
+from headrace.services.dynamodb.state import Table, Token
 
 _NONE = {"Code": "None"}
 _DUPLICATES = "Transaction request cannot include multiple operations on one item"
@@ -97,27 +97,32 @@ def _prepare(ctx: Context, given: list[dict[str, Any]]) -> tuple[list[Step | Non
         kinds = [kind for kind in ("ConditionCheck", "Put", "Delete", "Update") if kind in one]
         if len(kinds) != 1:
             raise ValidationException("TransactItems can only contain one of Check, Put, Update or Delete")
+        step = None
         try:
             step = _PREPARERS[kinds[0]](ctx, one[kinds[0]])
+            place = (step.change.table.row.id, step.change.place)
+            reasons.append(_NONE)
         except _Unfit as unfit:
+            place = unfit.place
+            reasons.append({"Code": "ValidationError", "Message": str(unfit)})
+        except keys.SchemaMismatch as mismatch:
+            # It names no item, so it can't be the second operation on one.
             steps.append(None)
-            reasons.append({"Code": "ValidationError", "Message": unfit.error.message})
+            reasons.append({"Code": "ValidationError", "Message": mismatch.message})
             continue
-        place = (step.change.table.row.id, step.change.place)
         if place in seen:
             raise ValidationException(_DUPLICATES)
         seen.add(place)
         steps.append(step)
-        reasons.append(_NONE)
     return steps, reasons
 
 
 class _Unfit(Exception):
     """An item does not fit what is in the table: the transaction is cancelled, not refused."""
 
-    def __init__(self, error: ValidationException) -> None:
+    def __init__(self, error: ValidationException, table: Table, place: bytes) -> None:
         super().__init__(error.message)
-        self.error = error
+        self.place = (table.row.id, place)
 
 
 def _guard(given: dict[str, Any]) -> guards.Guard:
@@ -130,7 +135,10 @@ def _put(ctx: Context, given: dict[str, Any]) -> Step:
     guard = _guard(given)
     table = state.table_of(ctx, given["TableName"])
     item = given["Item"]
-    place, new = items.take(table, item)
+    try:
+        place, new = items.take(table, item)
+    except keys.IndexMismatch as error:
+        raise _Unfit(error, table, keys.of_item(table.schema, item)) from None
     change = Change(table, place, ctx.tx.get(table.prefix + place), new, item)
     return Step(guard, change, given.get("ReturnValuesOnConditionCheckFailure"))
 
@@ -169,7 +177,7 @@ def _update(ctx: Context, given: dict[str, Any]) -> Step:
     try:
         change = mutations.updated(table, place, old, before, given["Key"], update, binding)
     except ValidationException as error:
-        raise _Unfit(error) from None
+        raise _Unfit(error, table, place) from None
     return Step(guard, change, wanted)
 
 
