@@ -20,11 +20,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from tests.conftest import REGION, ROOT_SECRET, HeadraceServer
+from tests.services.video import pictures
 
-from conftest import REGION, ROOT_SECRET, HeadraceServer
 from headrace.cli.video_producer import Producer
 from headrace.kit.accounts import account_credentials
-from services.video import pictures
 
 ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "build" / "browser" / "screenshots"

@@ -6,6 +6,8 @@ from headrace.kit.errors import AwsError
 class ResourceNotFoundException(AwsError):
     """There is no such stream, channel or fragment."""
 
+    status = 404
+
 
 class ResourceInUseException(AwsError):
     """A resource of this name is there already, or is not in a state for this."""

@@ -6,7 +6,6 @@ from headrace.services.video.engine.remux_pool import POOL
 from headrace.services.video.playback import pages
 from headrace.services.video.playback.workers import WORKERS
 from headrace.services.video.signaling import relay
-from headrace.services.video.signaling.relay import RELAY
 from headrace.workers import Runner
 
 
@@ -19,7 +18,6 @@ def start(ctx: Context, runner: Runner) -> None:
 def stopping() -> None:
     """Let those who are connected go."""
     ingest.STOPPING.set()
-    RELAY.close_all()
 
 
 def stop() -> None:

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import av
 import pytest
+from tests.services.video import pictures
 
 from headrace.services.video.engine.remux_pool import BadMedia, Busy, Pool
-from services.video import pictures
 
 START_MS = 1_763_877_000_000
 

@@ -15,7 +15,7 @@ from headrace.layers import lease as leases
 from headrace.layers.records import Records
 from headrace.operation import Context
 from headrace.services.video import state
-from headrace.services.video.playback import pictures
+from headrace.services.video.playback import pictures, timeline
 from headrace.workers import Worker
 
 IMAGE_TAG, PREFIX_TAG, NOTIFICATION_TAG = (
@@ -89,7 +89,9 @@ def _deliver(ctx: Context, stream: state.Stream, fragment: state.Fragment) -> No
 
 def _put_images(ctx: Context, stream: state.Stream, images: state.Images, fragment: state.Fragment, prefix: str) -> None:
     start_ms = fragment.server_ms if images.selector == "SERVER_TIMESTAMP" else fragment.producer_ms
-    times_ms = list(range(start_ms, start_ms + max(1, fragment.duration_ms), images.interval_ms))[:IMAGES_PER_FRAGMENT_MAX]
+    # The sound of a fragment may end a little after its pictures: the next fragment has those of that moment.
+    end_ms = start_ms + max(1, fragment.duration_ms - timeline.GAP_MS)
+    times_ms = list(range(start_ms, end_ms, images.interval_ms))[:IMAGES_PER_FRAGMENT_MAX]
     quality = int(images.format_config.get("JPEGQuality", pictures.QUALITY_DEFAULT))
     shape = pictures.Shape(images.format, quality, images.width or None, images.height or None)
     bucket, folder = urlsplit(images.uri).netloc, urlsplit(images.uri).path.strip("/")

@@ -98,11 +98,6 @@ class Relay:
             line.send(messages.GO_AWAY)
             line.hang_up()
 
-    def close_all(self) -> None:
-        """Hang up on everybody: the server stops, and they may connect again elsewhere."""
-        for arn in list(self._rooms):
-            self.close(arn)
-
     def connected(self, arn: str) -> list[str]:
         """The clients in a channel; the master's id is empty."""
         with self._lock:
