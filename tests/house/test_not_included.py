@@ -41,7 +41,6 @@ def calls(client: Callable[..., Any], account: str) -> list[tuple[str, str, dict
         ("kinesis", "update_shard_count", {"StreamName": "s", "TargetShardCount": 2, "ScalingType": "UNIFORM_SCALING"}),
         ("kinesis", "start_stream_encryption", {"StreamName": "s", "EncryptionType": "KMS", "KeyId": "k"}),
         ("kinesis", "enable_enhanced_monitoring", {"StreamName": "s", "ShardLevelMetrics": ["ALL"]}),
-        ("dynamodb", "execute_statement", {"Statement": "SELECT * FROM ttt"}),
         ("dynamodb", "create_backup", {"TableName": "ttt", "BackupName": "bbb"}),
         (
             "dynamodb",

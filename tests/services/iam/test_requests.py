@@ -30,6 +30,8 @@ def arn(service, resource):
             [("dynamodb:PutItem", arn("dynamodb", "table/T")), ("dynamodb:ConditionCheckItem", arn("dynamodb", "table/U"))],
         ),
         ("dynamodb", "ExecuteStatement", {"Statement": "insert into T"}, [("dynamodb:PartiQLInsert",)]),
+        ("dynamodb", "ExecuteStatement", {"Statement": "FROM T WHERE a = 1 SET b = 2"}, [("dynamodb:PartiQLUpdate",)]),
+        ("dynamodb", "ExecuteStatement", {"Statement": "-- SELECT\n/* x */delete/**/from T"}, [("dynamodb:PartiQLDelete",)]),
         ("dynamodbstreams", "GetRecords", {"ShardIterator": "x"}, [("dynamodb:GetRecords",)]),
         (
             "dynamodbstreams",

@@ -1,5 +1,6 @@
 """The capacity units that an operation uses, as AWS counts them, and the metrics of item collections."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from headrace.services.dynamodb.engine import keys
@@ -54,6 +55,25 @@ def written(wanted: str | None, table: Table, units: float, before: Item | None,
             kind = "LocalSecondaryIndexes" if index.row.local else "GlobalSecondaryIndexes"
             answer.setdefault(kind, {})[name] = {"CapacityUnits": extra}
     return answer
+
+
+def by_table(parts: Sequence[dict[str, Any] | None]) -> list[dict[str, Any]]:
+    """What several requests used, added up for each table."""
+    totals: dict[str, dict[str, Any]] = {}
+    for part in parts:
+        if part is not None:
+            _add(totals.setdefault(part["TableName"], {}), part)
+    return list(totals.values())
+
+
+def _add(total: dict[str, Any], part: dict[str, Any]) -> None:
+    for name, value in part.items():
+        if isinstance(value, dict):
+            _add(total.setdefault(name, {}), value)
+        elif isinstance(value, str):
+            total[name] = value
+        else:
+            total[name] = total.get(name, 0.0) + value
 
 
 def collection_metrics(wanted: str | None, table: Table, item: Item) -> dict[str, Any] | None:

@@ -34,6 +34,10 @@ class ItemCollectionSizeLimitExceededException(AwsError):
     """An item collection of a table with local indexes is too large."""
 
 
+class DuplicateItemException(AwsError):
+    """A statement inserts an item with a key that is there already."""
+
+
 class ExpiredIteratorException(AwsError):
     """A shard iterator is older than fifteen minutes."""
 

@@ -38,6 +38,11 @@ def decode(stored: bytes) -> Item:
     return _decode(stored[_SIZE_BYTES:])
 
 
+def decode_json(raw_item: msgspec.Raw) -> Item:
+    """The item of what `raw` gave."""
+    return _decode(raw_item)
+
+
 def size_of(stored: bytes) -> int:
     """The size of an item that is kept."""
     return int.from_bytes(stored[:_SIZE_BYTES], "big")

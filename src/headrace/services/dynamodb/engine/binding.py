@@ -55,6 +55,23 @@ class Binding:
         tree: syntax.Projection = self._bind("ProjectionExpression", text, self._check_projection)
         return tuple(self.parts(path) for path in tree.paths)
 
+    @classmethod
+    def of_statement(cls, given: Item) -> "Binding":
+        """The binding of a statement, whose placeholders have these values, in their form already."""
+        binding = cls(None, None)
+        binding.values = given
+        return binding
+
+    def check(self, tree: syntax.Condition | syntax.Update) -> None:
+        """Check a statement's condition or update against its values."""
+        try:
+            if isinstance(tree, syntax.Update):
+                self._check_update(tree)
+            else:
+                self._check_condition(tree)
+        except Wrong as wrong:
+            raise ValidationException(str(wrong)) from None
+
     def finish(self) -> None:
         """Refuse names and values that no expression uses."""
         if len(self._used_names) != len(self.names):

@@ -126,3 +126,24 @@ def shown(path: Path | tuple[Part, ...], names: Mapping[str, str] | None = None)
     parts = path.parts if isinstance(path, Path) else path
     given = names or {}
     return "[" + ", ".join(f"[{part}]" if isinstance(part, int) else given.get(part, part) for part in parts) + "]"
+
+
+def paths_in(node: Any) -> list[Path]:
+    """All paths in a condition or an operand."""
+    if isinstance(node, Path):
+        return [node]
+    if isinstance(node, Both):
+        inner: tuple[Any, ...] = node.terms
+    elif isinstance(node, Not):
+        inner = (node.term,)
+    elif isinstance(node, Compare):
+        inner = (node.left, node.right)
+    elif isinstance(node, Between):
+        inner = (node.operand, node.low, node.high)
+    elif isinstance(node, In):
+        inner = (node.operand, *node.options)
+    elif isinstance(node, Function):
+        inner = node.operands
+    else:
+        inner = ()
+    return [path for one in inner for path in paths_in(one)]

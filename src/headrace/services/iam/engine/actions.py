@@ -1,5 +1,7 @@
 """The names of actions in policies: the service's prefix and, nearly always, the operation's name."""
 
+import re
+
 _PREFIXES = {
     "sesv2": "ses",
     "dynamodbstreams": "dynamodb",
@@ -77,7 +79,16 @@ ROLE_MEMBERS = frozenset({"Role", "RoleARN", "RoleArn", "ServiceExecutionRole", 
 
 OF_ONESELF = frozenset({"iam:CreateAccessKey", "iam:ListAccessKeys", "iam:UpdateAccessKey", "iam:DeleteAccessKey", "iam:GetUser"})
 
-_STATEMENTS = {"SELECT": "PartiQLSelect", "INSERT": "PartiQLInsert", "UPDATE": "PartiQLUpdate", "DELETE": "PartiQLDelete"}
+# What may stand before a statement's first word, as DynamoDB reads it.
+_FIRST_WORD = re.compile(r"(?:\s|--[^\n]*|/\*.*?\*/)*([A-Za-z]*)", re.DOTALL)
+# An UPDATE may begin with FROM.
+_STATEMENTS = {
+    "FROM": "PartiQLUpdate",
+    "SELECT": "PartiQLSelect",
+    "INSERT": "PartiQLInsert",
+    "UPDATE": "PartiQLUpdate",
+    "DELETE": "PartiQLDelete",
+}
 
 
 def of(service: str, operation: str) -> str:
@@ -88,5 +99,6 @@ def of(service: str, operation: str) -> str:
 
 def of_statement(statement: str) -> str:
     """The action of a PartiQL statement."""
-    word = statement.split(None, 1)[0].upper() if statement.split() else ""
+    found = _FIRST_WORD.match(statement)
+    word = found[1].upper() if found else ""
     return f"dynamodb:{_STATEMENTS.get(word, 'PartiQLSelect')}"

@@ -92,7 +92,7 @@ def batch_write_item(
             if found is not None:
                 metrics.setdefault(name, []).append(found)
         if return_consumed_capacity is not None:
-            used.append(_sum([mutations.consumed(return_consumed_capacity, change) for change in prepared]))
+            used.extend(capacity.by_table([mutations.consumed(return_consumed_capacity, change) for change in prepared]))
     answer: dict[str, Any] = {"UnprocessedItems": {}}
     if return_consumed_capacity not in (None, "NONE"):
         answer["ConsumedCapacity"] = used
@@ -117,21 +117,3 @@ def _change(ctx: Context, table: Table, request: dict[str, Any]) -> mutations.Ch
     key = delete["Key"]
     place = mutations.place_of_key(table, key)
     return mutations.Change(table, place, ctx.tx.get(table.prefix + place), None, key)
-
-
-def _sum(parts: list[dict[str, Any] | None]) -> dict[str, Any] | None:
-    """The capacities of several writes to one table, added up."""
-    total: dict[str, Any] = {}
-    for part in parts:
-        _add(total, part or {})
-    return total or None
-
-
-def _add(total: dict[str, Any], part: dict[str, Any]) -> None:
-    for name, value in part.items():
-        if isinstance(value, dict):
-            _add(total.setdefault(name, {}), value)
-        elif isinstance(value, str):
-            total[name] = value
-        else:
-            total[name] = total.get(name, 0.0) + value

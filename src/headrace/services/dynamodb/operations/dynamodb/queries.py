@@ -201,32 +201,12 @@ def _projected(index: Index, paths: tuple[tuple[Part, ...], ...] | None, select:
 
 def _refuse_key_filter(names: tuple[str, ...], node: syntax.Condition, binding: Binding) -> None:
     """A filter may not speak of the key: that is the key condition's."""
-    for path in _paths_in(node):
+    for path in syntax.paths_in(node):
         name = binding.parts(path)[0]
         if name in names:
             raise ValidationException(
                 f"Filter Expression can only contain non-primary key attributes: Primary key attribute: {name}"
             )
-
-
-def _paths_in(node: Any) -> list[syntax.Path]:
-    if isinstance(node, syntax.Path):
-        return [node]
-    if isinstance(node, syntax.Both):
-        inner: tuple[Any, ...] = node.terms
-    elif isinstance(node, syntax.Not):
-        inner = (node.term,)
-    elif isinstance(node, syntax.Compare):
-        inner = (node.left, node.right)
-    elif isinstance(node, syntax.Between):
-        inner = (node.operand, node.low, node.high)
-    elif isinstance(node, syntax.In):
-        inner = (node.operand, *node.options)
-    elif isinstance(node, syntax.Function):
-        inner = node.operands
-    else:
-        inner = ()
-    return [path for one in inner for path in _paths_in(one)]
 
 
 def _segment(number: int | None, total: int | None) -> tuple[bytes, bytes]:

@@ -1,22 +1,17 @@
 """Transactions: several reads or writes, all or none."""
 
-import hashlib
 from typing import Any
 
-import msgspec
-
 from headrace.kit.errors import ValidationException
-from headrace.layers import timer
 from headrace.operation import Context, Longer, on_event_loop, operation
-from headrace.services.dynamodb import capacity, errors, guards, items, limits, mutations, state
+from headrace.services.dynamodb import capacity, errors, guards, items, limits, mutations, state, tokens
 from headrace.services.dynamodb.engine import keys, projections
 from headrace.services.dynamodb.engine.binding import Binding
 from headrace.services.dynamodb.mutations import Change
-from headrace.services.dynamodb.state import Table, Token
+from headrace.services.dynamodb.state import Table
 
 _NONE = {"Code": "None"}
 _DUPLICATES = "Transaction request cannot include multiple operations on one item"
-_digest_encode = msgspec.json.Encoder(order="sorted").encode
 
 
 class Step:
@@ -49,7 +44,7 @@ def transact_write_items(
             f"Member must have length less than or equal to {limits.TRANSACTION_ITEMS_MAX}, Member must have length greater "
             "than or equal to 1"
         )
-    repeated = client_request_token is not None and _is_repeated(ctx, client_request_token, transact_items)
+    repeated = client_request_token is not None and tokens.is_repeated(ctx, client_request_token, transact_items)
     steps, reasons = _prepare(ctx, transact_items)
     if not repeated:
         for number, step in enumerate(steps):
@@ -71,21 +66,6 @@ def transact_write_items(
     if return_item_collection_metrics == "SIZE":
         answer["ItemCollectionMetrics"] = _metrics(changes)
     return answer
-
-
-def _is_repeated(ctx: Context, token: str, given: list[dict[str, Any]]) -> bool:
-    """Whether the transaction was carried out under the token already; if not, it is remembered."""
-    digest = hashlib.sha256(_digest_encode(given)).digest()
-    kept = state.TOKENS.get(ctx.tx, ctx.account, ctx.region, token)
-    now = ctx.clock.now()
-    if kept is not None and kept.until > now:
-        if kept.digest != digest:
-            raise errors.IdempotentParameterMismatchException("Request parameters do not match the existing token")
-        return True
-    until = now + limits.CLIENT_TOKEN_SECONDS
-    state.TOKENS.put(ctx.tx, Token(digest, until), ctx.account, ctx.region, token)
-    timer.start(ctx.tx, state.TOKEN_TIMERS, until, (ctx.account, ctx.region, token))
-    return False
 
 
 def _prepare(ctx: Context, given: list[dict[str, Any]]) -> tuple[list[Step | None], list[dict[str, Any]]]:

@@ -1,0 +1,1 @@
+"""PartiQL: the statements that DynamoDB knows, read into trees over the expressions of the engine."""
