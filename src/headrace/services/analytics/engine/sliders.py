@@ -1,7 +1,7 @@
 """Functions over a window that slides: rows come in at one end and leave at the other, each touched once."""
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from headrace.services.analytics.engine.aggregates import needs_double
@@ -9,11 +9,27 @@ from headrace.services.analytics.engine.evaluate import Compiled, TypeProblem
 from headrace.services.analytics.engine.sqltypes import BIGINT, BOOLEAN, DOUBLE, INTERVAL, SqlType
 from headrace.services.analytics.engine.syntax import Call
 
+Columns = Sequence[Sequence[Any]]
+
 
 class Slider:
-    """One function over one window of one partition."""
+    """One function over one window of one partition.
 
-    def push(self, values: tuple[Any, ...], time: int) -> None:
+    `extend` is what runs for each batch: before each row so many leave (`pops`), then the row comes in, and the value is taken.
+    Where a tight loop pays, a function has its own; the others go row by row.
+    """
+
+    def extend(self, columns: Columns, pops: Sequence[int], times: Sequence[int]) -> list[Any]:
+        """Rows come in; the function's value after each, None for NULL."""
+        out: list[Any] = []
+        for place, pop in enumerate(pops):
+            for _ in range(pop):
+                self.pop()
+            self.push([column[place] for column in columns], times[place])
+            out.append(self.value())
+        return out
+
+    def push(self, values: Sequence[Any], time: int) -> None:
         """A row comes in."""
         raise NotImplementedError
 
@@ -27,26 +43,37 @@ class Slider:
 
 
 class CountSlider(Slider):
-    """COUNT."""
+    """COUNT: of rows, or of values that are not NULL."""
 
     def __init__(self, everything: bool) -> None:
         self._everything = everything
         self._counted: deque[bool] = deque()
         self._count = 0
 
-    def push(self, values: tuple[Any, ...], time: int) -> None:
-        """Count it in."""
-        counted = self._everything or values[0] is not None
-        self._counted.append(counted)
-        self._count += counted
+    def extend(self, columns: Columns, pops: Sequence[int], times: Sequence[int]) -> list[Any]:
+        """Count in and out."""
+        out: list[Any] = []
+        count = self._count
+        if self._everything:
+            for pop in pops:
+                count += 1 - pop
+                out.append(count)
+            self._count = count
+            return out
+        counted = self._counted
+        for value, pop in zip(columns[0], pops, strict=True):
+            for _ in range(pop):
+                count -= counted.popleft()
+            known = value is not None
+            counted.append(known)
+            count += known
+            out.append(count)
+        self._count = count
+        return out
 
     def pop(self) -> None:
         """Count it out."""
-        self._count -= self._counted.popleft()
-
-    def value(self) -> Any:
-        """How many."""
-        return self._count
+        self._count -= 1 if self._everything else self._counted.popleft()
 
 
 class ExactSum(Slider):
@@ -58,12 +85,19 @@ class ExactSum(Slider):
         self._total: Any = 0
         self._count = 0
 
-    def push(self, values: tuple[Any, ...], time: int) -> None:
-        """Add it."""
-        self._values.append(values[0])
-        if values[0] is not None:
-            self._total += values[0]
-            self._count += 1
+    def extend(self, columns: Columns, pops: Sequence[int], times: Sequence[int]) -> list[Any]:
+        """Add and subtract."""
+        out: list[Any] = []
+        values = self._values
+        for value, pop in zip(columns[0], pops, strict=True):
+            for _ in range(pop):
+                self.pop()
+            values.append(value)
+            if value is not None:
+                self._total += value
+                self._count += 1
+            out.append(self.value())
+        return out
 
     def pop(self) -> None:
         """Subtract it."""
@@ -83,11 +117,54 @@ class ExactSum(Slider):
         return self._total / self._count
 
 
-class TwoStacks(Slider):
-    """Any aggregate whose parts can be combined, without subtraction: sums of floats, and what their spread is.
+class FloatSum(Slider):
+    """SUM and AVG of floats, without subtraction: its errors would stay.
 
     What came in lies in a list with one running total; what leaves is taken from a list of totals from each place to its end.
     """
+
+    def __init__(self, mean: bool) -> None:
+        self._mean = mean
+        self._front: list[tuple[float, int]] = []
+        self._back: list[float | None] = []
+        self._total = 0.0
+        self._count = 0
+
+    def extend(self, columns: Columns, pops: Sequence[int], times: Sequence[int]) -> list[Any]:
+        """Add; when the older half is used up, the newer becomes it."""
+        out: list[Any] = []
+        mean, back = self._mean, self._back
+        for value, pop in zip(columns[0], pops, strict=True):
+            for _ in range(pop):
+                self.pop()
+            back.append(value)
+            if value is not None:
+                self._total += value
+                self._count += 1
+            total, count = self._total, self._count
+            if self._front:
+                older, more = self._front[-1]
+                total += older
+                count += more
+            out.append(None if not count else total / count if mean else total)
+        return out
+
+    def pop(self) -> None:
+        """Take the oldest."""
+        if not self._front:
+            total, count = 0.0, 0
+            for value in reversed(self._back):
+                if value is not None:
+                    total += value
+                    count += 1
+                self._front.append((total, count))
+            self._back.clear()
+            self._total, self._count = 0.0, 0
+        self._front.pop()
+
+
+class TwoStacks(Slider):
+    """Any aggregate whose parts can be combined, as `FloatSum` does: what the spread of values is."""
 
     def __init__(self, one: Callable[[Any], Any], combine: Callable[[Any, Any], Any], finish: Callable[[Any], Any]) -> None:
         self._one, self._combine, self._finish = one, combine, finish
@@ -95,7 +172,7 @@ class TwoStacks(Slider):
         self._back: list[Any] = []
         self._total: Any = None
 
-    def push(self, values: tuple[Any, ...], time: int) -> None:
+    def push(self, values: Sequence[Any], time: int) -> None:
         """Combine it with the newer ones."""
         part = None if values[0] is None else self._one(values[0])
         self._back.append(part)
@@ -130,7 +207,19 @@ class ExtremeSlider(Slider):
         self._kept: deque[tuple[int, Any]] = deque()
         self._first = self._next = 0
 
-    def push(self, values: tuple[Any, ...], time: int) -> None:
+    def extend(self, columns: Columns, pops: Sequence[int], times: Sequence[int]) -> list[Any]:
+        """Row by row."""
+        out: list[Any] = []
+        kept = self._kept
+        for value, pop in zip(columns[0], pops, strict=True):
+            self._first += pop
+            while kept and kept[0][0] < self._first:
+                kept.popleft()
+            self.push((value,), 0)
+            out.append(kept[0][1] if kept else None)
+        return out
+
+    def push(self, values: Sequence[Any], time: int) -> None:
         """Drop those that it outdoes."""
         value, kept = values[0], self._kept
         if value is not None:
@@ -145,13 +234,9 @@ class ExtremeSlider(Slider):
 
     def pop(self) -> None:
         """Drop the first if it is the one that leaves."""
-        if self._kept and self._kept[0][0] == self._first:
-            self._kept.popleft()
         self._first += 1
-
-    def value(self) -> Any:
-        """The extreme."""
-        return self._kept[0][1] if self._kept else None
+        if self._kept and self._kept[0][0] < self._first:
+            self._kept.popleft()
 
 
 class PlaceSlider(Slider):
@@ -162,7 +247,7 @@ class PlaceSlider(Slider):
         self._values: deque[Any] = deque()
         self._default: Any = None
 
-    def push(self, values: tuple[Any, ...], time: int) -> None:
+    def push(self, values: Sequence[Any], time: int) -> None:
         """Keep it."""
         self._values.append(values[0])
         self._default = values[1] if len(values) > 1 else None
@@ -196,7 +281,7 @@ class DistinctSlider(Slider):
         self._counts: Counter[Any] = Counter()
         self._finish = finish
 
-    def push(self, values: tuple[Any, ...], time: int) -> None:
+    def push(self, values: Sequence[Any], time: int) -> None:
         """Count it."""
         self._values.append(values[0])
         if values[0] is not None:
@@ -222,7 +307,7 @@ class FadingMean(Slider):
         self._interval_ms = interval_ms
         self._rows: deque[tuple[int, Any]] = deque()
 
-    def push(self, values: tuple[Any, ...], time: int) -> None:
+    def push(self, values: Sequence[Any], time: int) -> None:
         """Keep it."""
         self._rows.append((time, values[0]))
 
@@ -250,7 +335,7 @@ class QuantorSlider(Slider):
         self._values: deque[Any] = deque()
         self._counts = {True: 0, False: 0, None: 0}
 
-    def push(self, values: tuple[Any, ...], time: int) -> None:
+    def push(self, values: Sequence[Any], time: int) -> None:
         """Count it."""
         self._values.append(values[0])
         self._counts[values[0]] += 1
@@ -282,14 +367,6 @@ def _spread(sample: bool, root: bool) -> Callable[[], Slider]:
         return variance**0.5 if root else variance
 
     return lambda: TwoStacks(lambda value: (1, value, 0.0), _merge, finish)
-
-
-def _float_sum(mean: bool) -> Callable[[], Slider]:
-    return lambda: TwoStacks(
-        lambda value: (value, 1),
-        lambda left, right: (left[0] + right[0], left[1] + right[1]),
-        lambda parts: parts[0] / parts[1] if mean else parts[0],
-    )
 
 
 def _distinct(name: str) -> Callable[[], Slider]:
@@ -339,6 +416,6 @@ def _plain(name: str, kind: SqlType, ignore: bool) -> tuple[SqlType, Callable[[]
     if name in ("SUM", "AVG"):
         mean = name == "AVG"
         if kind.is_approximate:
-            return DOUBLE, _float_sum(mean)
+            return DOUBLE, lambda: FloatSum(mean)
         return kind if mean or not kind.is_whole else BIGINT, lambda: ExactSum(mean, kind.is_whole or kind.is_interval)
     return DOUBLE, _spread("SAMP" in name or name in ("STDDEV", "VARIANCE"), name.startswith("STDDEV"))

@@ -52,24 +52,25 @@ class Partition:
     """The window of one partition: when its rows came, and a state for each function."""
 
     bucket: int
+    sliders: list[Slider]
     times: deque[int] = field(default_factory=deque)
     rows: deque[tuple[Any, ...]] = field(default_factory=deque)
-    sliders: list[Slider] = field(default_factory=list)
 
-    def pop(self) -> None:
-        """The oldest row leaves."""
-        self.times.popleft()
-        for one in self.sliders:
-            one.pop()
+    def drop(self, limit: int) -> None:
+        """Rows that are not after a time leave."""
+        while self.times and self.times[0] <= limit:
+            self.times.popleft()
+            for one in self.sliders:
+                one.pop()
 
 
 @dataclass(slots=True)
 class Chunk:
     """Rows in the order in which they came: what a time-based window is made of again."""
 
-    times: list[int] = field(default_factory=list)
-    keys: list[Any] = field(default_factory=list)
-    rows: list[tuple[Any, ...]] = field(default_factory=list)
+    times: list[int]
+    keys: list[Any]
+    columns: list[list[Any]]
 
 
 class FrameState:
@@ -79,7 +80,8 @@ class FrameState:
         self._range_ms, self._count = frame.range_ms, frame.rows
         self.partition = partition
         self.measures = measures
-        self._widths = [len(measure.arguments) for _, measure in measures]
+        widths = [len(measure.arguments) for _, measure in measures]
+        self._spans = [(sum(widths[:place]), sum(widths[: place + 1])) for place in range(len(widths))]
         self._partitions: dict[Any, Partition] = {}
         self._made = 0
         self._members: dict[int, list[Any]] = {}  # of a bucket: its keys, for windows of rows
@@ -88,57 +90,82 @@ class FrameState:
         self._dirty: set[int] = set()
         self._saved: set[str] = set()
 
-    def run(self, keys: list[Any], arguments: list[list[Any]], times: list[int]) -> list[list[Any]]:
-        """Take rows; the value of each function after each row."""
-        rows = list(zip(*arguments, strict=True)) if arguments else [()] * len(times)
-        out: list[list[Any]] = [[] for _ in self.measures]
+    def run(self, keys: list[Any], columns: list[list[Any]], times: list[int]) -> list[list[Any]]:
+        """Take rows; the values of each function, row by row."""
         if self._range_ms is not None:
-            self._remember(keys, rows, times)
-        for key, row, time in zip(keys, rows, times, strict=True):
-            self._row(key, row, time, out)
+            self._remember(keys, columns, times)
+        return self._extend(keys, columns, times)
+
+    def _extend(self, keys: list[Any], columns: list[list[Any]], times: list[int]) -> list[list[Any]]:
+        out: list[list[Any]] = [[None] * len(times) for _ in self.measures]
+        places: dict[Any, list[int]] = {}
+        for place, key in enumerate(keys):
+            if key in places:
+                places[key].append(place)
+            else:
+                places[key] = [place]
+        for key, where in places.items():
+            found = self._partitions.get(key)
+            if found is None:
+                found = self._partitions[key] = self._partition(key)
+            own_times = [times[place] for place in where]
+            own = [[column[place] for place in where] for column in columns]
+            pops = self._pops(found, own_times, own)
+            for number, one in enumerate(found.sliders):
+                start, stop = self._spans[number]
+                target = out[number]
+                for place, value in zip(where, one.extend(own[start:stop], pops, own_times), strict=True):
+                    target[place] = value
         return out
 
-    def _row(self, key: Any, row: tuple[Any, ...], time: int, out: list[list[Any]] | None) -> None:
-        found = self._partitions.get(key)
-        if found is None:
-            found = self._partitions[key] = Partition(self._made % BUCKETS)
-            found.sliders = [measure.make() for _, measure in self.measures]
-            self._made += 1
-            if self._range_ms is None:
-                self._members.setdefault(found.bucket, []).append(key)
-        times = found.times
-        if self._range_ms is not None:
-            limit = time - self._range_ms
-            # Without a span the window has the rows of the same moment.
-            while times and (times[0] <= limit if self._range_ms else times[0] < limit):
-                found.pop()
-        else:
-            assert self._count is not None
-            while len(times) > self._count:
-                found.pop()
-                found.rows.popleft()
-            found.rows.append(row)
-            self._dirty.add(found.bucket)
-        times.append(time)
-        at = 0
-        for place, one in enumerate(found.sliders):
-            width = self._widths[place]
-            one.push(row[at : at + width], time)
-            at += width
-            if out is not None:
-                out[place].append(one.value())
+    def _partition(self, key: Any) -> Partition:
+        made = Partition(self._made % BUCKETS, [measure.make() for _, measure in self.measures])
+        self._made += 1
+        if self._range_ms is None:
+            self._members.setdefault(made.bucket, []).append(key)
+        return made
 
-    def _remember(self, keys: list[Any], rows: list[tuple[Any, ...]], times: list[int]) -> None:
+    def _pops(self, found: Partition, times: list[int], columns: list[list[Any]]) -> list[int]:
+        """How many rows leave the window before each row comes in."""
+        pops: list[int] = []
+        window = found.times
+        if self._range_ms is None:
+            assert self._count is not None
+            most = self._count
+            self._dirty.add(found.bucket)
+            found.rows.extend(zip(*columns, strict=True) if columns else [()] * len(times))
+            for time in times:
+                pop = max(len(window) - most, 0)
+                for _ in range(pop):
+                    window.popleft()
+                    found.rows.popleft()
+                window.append(time)
+                pops.append(pop)
+            return pops
+        # Without a span the window has the rows of the same moment.
+        span = self._range_ms or 1
+        for time in times:
+            limit = time - span
+            pop = 0
+            while window and window[0] <= limit:
+                window.popleft()
+                pop += 1
+            window.append(time)
+            pops.append(pop)
+        return pops
+
+    def _remember(self, keys: list[Any], columns: list[list[Any]], times: list[int]) -> None:
         start = 0
         while start < len(times):
             if not self._chunks or len(self._chunks[-1][1].times) >= CHUNK:
-                self._chunks.append((self._next_chunk, Chunk()))
+                self._chunks.append((self._next_chunk, Chunk([], [], [[] for _ in columns])))
                 self._next_chunk += 1
             number, chunk = self._chunks[-1]
             stop = start + CHUNK - len(chunk.times)
             chunk.times += times[start:stop]
             chunk.keys += keys[start:stop]
-            chunk.rows += rows[start:stop]
+            for kept, column in zip(chunk.columns, columns, strict=True):
+                kept.extend(column[start:stop])
             self._dirty.add(number)
             start = stop
 
@@ -146,17 +173,15 @@ class FrameState:
         """Forget what no later window has."""
         if self._range_ms is None:
             return
-        limit = clock - self._range_ms
-        while self._chunks and (last := self._chunks[0][1].times[-1]) <= limit and last < clock:
+        limit = clock - (self._range_ms or 1)
+        while self._chunks and self._chunks[0][1].times[-1] <= limit:
             _, chunk = self._chunks.popleft()
-            for key in chunk.keys:
+            for key in set(chunk.keys):
                 found = self._partitions.get(key)
-                if found is None:
-                    continue
-                while found.times and found.times[0] <= limit:
-                    found.pop()
-                if not found.times:
-                    del self._partitions[key]
+                if found is not None:
+                    found.drop(limit)
+                    if not found.times:
+                        del self._partitions[key]
 
     def save(self, everything: bool) -> Pieces:
         """Chunks of rows for time-based windows; buckets of partitions for row-based ones."""
@@ -165,8 +190,7 @@ class FrameState:
             present = {str(number) for number, _ in self._chunks}
             for number, chunk in self._chunks:
                 if everything or number in self._dirty:
-                    rows = [wrapped(list(row)) for row in chunk.rows]
-                    pieces[str(number)] = encode([chunk.times, wrapped(chunk.keys), rows])
+                    pieces[str(number)] = encode([chunk.times, wrapped(chunk.keys), [wrapped(one) for one in chunk.columns]])
         else:
             for bucket in self._members if everything else self._dirty:
                 partitions = [(key, self._partitions[key]) for key in self._members[bucket]]
@@ -182,22 +206,19 @@ class FrameState:
         self._dirty.clear()
         return pieces
 
-    def load(self, pieces: dict[str, bytes], clock: int) -> None:
+    def load(self, pieces: dict[str, bytes]) -> None:
         """Put the windows back."""
         self._saved = set(pieces)
         for name in sorted(pieces, key=int):
             if self._range_ms is None:
                 for key, times, rows in decode(pieces[name]):
                     self._made = int(name)  # the partition goes to its bucket again
-                    for time, row in zip(times, rows, strict=True):
-                        self._row(key, tuple(row), time, None)
+                    self._extend([key] * len(times), [list(column) for column in zip(*rows, strict=True)], times)
                 continue
-            times, keys, rows = decode(pieces[name])
-            chunk = Chunk(times, keys, [tuple(row) for row in rows])
-            self._chunks.append((int(name), chunk))
+            times, keys, columns = decode(pieces[name])
+            self._chunks.append((int(name), Chunk(times, keys, columns)))
             self._next_chunk = int(name) + 1
-            for key, row, time in zip(chunk.keys, chunk.rows, chunk.times, strict=True):
-                self._row(key, row, time, None)
+            self._extend(keys, columns, times)
         self._made = len(self._partitions)
         self._dirty.clear()
 
@@ -255,4 +276,4 @@ class Sliding(Node):
         """Put the windows back."""
         for place, state in enumerate(self._frames):
             start = f"{place}/"
-            state.load({name[len(start) :]: one for name, one in pieces.items() if name.startswith(start)}, 0)
+            state.load({name[len(start) :]: one for name, one in pieces.items() if name.startswith(start)})
