@@ -38,9 +38,9 @@ def calls(client: Callable[..., Any], account: str) -> list[tuple[str, str, dict
         ("sns", "create_topic", {"Name": "t.fifo", "Attributes": {"FifoTopic": "true"}}),
         ("sns", "subscribe", {"TopicArn": t, "Protocol": "email", "Endpoint": "a@b.c"}),
         ("sns", "subscribe", {"TopicArn": t, "Protocol": "https", "Endpoint": "https://b.c"}),
-        ("kinesis", "update_shard_count", {"StreamName": "s", "TargetShardCount": 2, "ScalingType": "UNIFORM_SCALING"}),
         ("kinesis", "start_stream_encryption", {"StreamName": "s", "EncryptionType": "KMS", "KeyId": "k"}),
-        ("kinesis", "enable_enhanced_monitoring", {"StreamName": "s", "ShardLevelMetrics": ["ALL"]}),
+        ("kinesis", "put_resource_policy", {"ResourceARN": arn("kinesis", "stream/s"), "Policy": "{}"}),
+        ("kinesis", "create_queue", {"QueueName": "q", "StreamConfigurationList": [{"StreamARN": arn("kinesis", "stream/s")}]}),
         ("dynamodb", "create_backup", {"TableName": "ttt", "BackupName": "bbb"}),
         (
             "dynamodb",

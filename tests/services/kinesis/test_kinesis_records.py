@@ -152,7 +152,7 @@ def test_get_records__a_closed_shard_ends_with_its_children(kinesis: Any) -> Non
 
 
 def test_large_records__come_back_whole(kinesis: Any) -> None:
-    large = [bytes([65 + n]) * (1024 * 1024) for n in range(3)]
+    large = [bytes([65 + n]) * (1024 * 1024 - 1) for n in range(3)]
     sequences = put(kinesis, b"small", *large, b"end")
     assert read_all(kinesis, iterator(kinesis)) == [b"small", *large, b"end"]
     after = iterator(kinesis, "AFTER_SEQUENCE_NUMBER", StartingSequenceNumber=sequences[1])
@@ -162,9 +162,9 @@ def test_large_records__come_back_whole(kinesis: Any) -> None:
 
 
 def test_large_records__have_a_limit(kinesis: Any) -> None:
-    large = b"x" * (1024 * 1024 + 1)
+    large = b"x" * (1024 * 1024)
     assert code_of(kinesis.put_record, StreamName="s", Data=large, PartitionKey="k") == "ValidationException"
-    entries = [{"Data": b"x" * (1024 * 1024), "PartitionKey": "k"}] * 11
+    entries = [{"Data": b"x" * (1024 * 1024 - 1), "PartitionKey": "k"}] * 11
     assert code_of(kinesis.put_records, StreamName="s", Records=entries) == "InvalidArgumentException"
     assert read(kinesis, iterator(kinesis)) == []
 

@@ -1,6 +1,6 @@
 """The error shapes of Kinesis Data Streams, and AWS's sentences for them."""
 
-from headrace.kit.errors import AwsError
+from headrace.kit.errors import AwsError, ValidationException
 
 
 class ResourceNotFoundException(AwsError):
@@ -17,6 +17,14 @@ class InvalidArgumentException(AwsError):
 
 class LimitExceededException(AwsError):
     """More was asked for than may be."""
+
+
+class ProvisionedThroughputExceededException(AwsError):
+    """A shard took or gave all it may in this second."""
+
+
+class KMSNotFoundException(AwsError):
+    """There is no such key: there are none."""
 
 
 class ExpiredIteratorException(AwsError):
@@ -52,3 +60,33 @@ def shard_closed(shard_id: str, name: str, account: str) -> ResourceInUseExcepti
         f"Shard {shard_id} in stream {name} under account {account} has already been merged or split, "
         "and thus is not eligible for merging or splitting."
     )
+
+
+def only_provisioned(operation: str, name: str, account: str) -> ValidationException:
+    """The stream is on demand."""
+    return ValidationException(
+        f"{operation} is only supported for streams in PROVISIONED mode. "
+        f"Stream {name} under account {account} is in ON_DEMAND mode."
+    )
+
+
+def only_on_demand(what: str, name: str, account: str) -> InvalidArgumentException:
+    """The stream is provisioned."""
+    return InvalidArgumentException(
+        f"{what} is only supported for streams in ON_DEMAND mode. Stream {name} under account {account} is in PROVISIONED mode."
+    )
+
+
+def rate_exceeded(shard_id: str, name: str, account: str) -> ProvisionedThroughputExceededException:
+    """The shard is at its limit."""
+    return ProvisionedThroughputExceededException(rate_exceeded_text(shard_id, name, account))
+
+
+def rate_exceeded_text(shard_id: str, name: str, account: str) -> str:
+    """What AWS says of a shard at its limit."""
+    return f"Rate exceeded for shard {shard_id} in stream {name} under account {account}."
+
+
+def dry_run() -> DryRunOperationException:
+    """All was well, and nothing was done."""
+    return DryRunOperationException("The request would have succeeded, but the DryRun flag is set.")

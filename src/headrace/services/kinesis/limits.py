@@ -14,6 +14,12 @@ ITERATOR_AGE_MAX_MS = 300_000
 
 SHARDS_ON_DEMAND = 4
 SHARDS_PER_STREAM_MAX = 10_000
+# How often UpdateShardCount may be used, and what it may do to the number of shards at once.
+SCALINGS_MAX = 10
+SCALINGS_SECONDS = 86_400.0
+SCALING_FACTOR_MAX = 2
+WARM_THROUGHPUT_MAX_MIBPS = 10_240
+COMMITMENT_SECONDS = 86_400.0
 # What DescribeLimits says; nothing here bounds an account but its disk.
 SHARDS_PER_ACCOUNT_SHOWN = 1_000_000
 ON_DEMAND_STREAMS_SHOWN = 1_000_000
@@ -43,3 +49,12 @@ EVENT_SIZE_MAX_BYTES = 256 * 1024
 # What is kept for other subscribers of a shard to take, for all shards, and how long it may say where the shard's end is.
 SHARED_SIZE_MAX_BYTES = 32 * 1024 * 1024
 SHARED_BATCH_SECONDS = 1.0
+
+# AWS's limits of one shard in a second, held to where they are asked for.
+SHARD_RECORDS_IN = 1_000.0
+SHARD_BYTES_IN = 1024.0 * 1024
+SHARD_READS = 5.0
+SHARD_BYTES_OUT = 2048.0 * 1024
+THROTTLED_SHARDS_MAX = 20_000
+THROTTLED_SECONDS = 30.0
+ENFORCE_TAG = "headrace:enforce-limits"

@@ -1,13 +1,18 @@
 """Which stream a request means, and the opaque tokens that requests carry on."""
 
 import base64
-import zlib
+import functools
+import hashlib
+import hmac
 from typing import Any, Protocol
 
 import msgspec
 
 from headrace.kit import arn as arns
+from headrace.kit.settings import Settings
 from headrace.services.kinesis import errors, limits
+
+_SIGNATURE_SIZE_BYTES = 16
 
 
 class Place(Protocol):
@@ -63,15 +68,15 @@ class Page(msgspec.Struct, array_like=True):
     filter: dict[str, Any] = {}
 
 
-def encode(token: Iterator | Page) -> str:
-    """A token as opaque text; its checksum tells a damaged one."""
+def encode(settings: Settings, token: Iterator | Page) -> str:
+    """A token as opaque text, signed: nobody makes one by himself, or one of another stream's."""
     raw = msgspec.msgpack.encode(token)
-    return base64.urlsafe_b64encode(zlib.crc32(raw).to_bytes(4, "big") + raw).decode()
+    return base64.urlsafe_b64encode(_signature(settings, raw) + raw).decode()
 
 
-def decode_iterator(text: str, now_ms: int) -> Iterator:
+def decode_iterator(settings: Settings, text: str, now_ms: int) -> Iterator:
     """The iterator in a text; InvalidArgumentException, or ExpiredIteratorException after five minutes."""
-    raw = _checked(text)
+    raw = _checked(settings, text)
     try:
         found = None if raw is None else msgspec.msgpack.decode(raw, type=Iterator)
     except msgspec.MsgspecError:
@@ -87,9 +92,9 @@ def decode_iterator(text: str, now_ms: int) -> Iterator:
     return found
 
 
-def decode_page(text: str, of: str, now_ms: int) -> Page:
+def decode_page(settings: Settings, text: str, of: str, now_ms: int) -> Page:
     """The page token in a text, if it is one of this list; InvalidArgumentException, ExpiredNextTokenException."""
-    raw = _checked(text)
+    raw = _checked(settings, text)
     try:
         found = None if raw is None else msgspec.msgpack.decode(raw, type=Page)
     except msgspec.MsgspecError:
@@ -101,9 +106,20 @@ def decode_page(text: str, of: str, now_ms: int) -> Page:
     return found
 
 
-def _checked(text: str) -> bytes | None:
+def _checked(settings: Settings, text: str) -> bytes | None:
     try:
         raw = base64.urlsafe_b64decode(text)
     except ValueError:
         return None
-    return raw[4:] if len(raw) > 4 and zlib.crc32(raw[4:]).to_bytes(4, "big") == raw[:4] else None
+    signature, token = raw[:_SIGNATURE_SIZE_BYTES], raw[_SIGNATURE_SIZE_BYTES:]
+    return token if hmac.compare_digest(signature, _signature(settings, token)) else None
+
+
+def _signature(settings: Settings, raw: bytes) -> bytes:
+    return hmac.digest(_key(settings.root_secret_access_key), raw, "sha256")[:_SIGNATURE_SIZE_BYTES]
+
+
+@functools.lru_cache(maxsize=4)
+def _key(secret: str) -> bytes:
+    """The key of tokens comes from the root secret: so every process of a server has the same one, after a restart, too."""
+    return hashlib.sha256(b"headrace kinesis tokens\0" + secret.encode()).digest()

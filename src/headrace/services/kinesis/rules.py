@@ -11,8 +11,10 @@ number of the record on the shard's log: a sequence number leads to its record w
 import hashlib
 import struct
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
+
+from headrace.services.kinesis import limits
 
 HASH_KEY_END = 1 << 128
 
@@ -67,6 +69,12 @@ def sequence_number(base: int, place: int, arrived_ms: int) -> str:
     return str(base + (place << _PLACE_BITS) + (arrived_ms // 1000 << _ARRIVAL_BITS))
 
 
+def sequence_numbers(base: int, first: int, offsets: Sequence[int], arrived_ms: int) -> list[str]:
+    """The sequence numbers of records that were appended together, the log's entries from `first` on."""
+    start = base + (first << _PLACE_BITS) + (arrived_ms // 1000 << _ARRIVAL_BITS)
+    return [str(start + (offset << _PLACE_BITS)) for offset in offsets]
+
+
 def place_of(base: int, sequence: str) -> int | None:
     """The place that a sequence number names in the shard with this base; None if it is none of the shard's."""
     value = int(sequence)
@@ -102,3 +110,9 @@ def can_split(start: int, end: int, new_start: int) -> bool:
 def adjacent(one: tuple[int, int], other: tuple[int, int]) -> bool:
     """Whether two ranges touch."""
     return one[1] + 1 == other[0] or other[1] + 1 == one[0]
+
+
+def enforced(tags: Mapping[str, str]) -> bool | None:
+    """What a stream's tags say of AWS's limits; None: nothing."""
+    said = tags.get(limits.ENFORCE_TAG)
+    return None if said is None else said.lower() in ("true", "1", "yes", "on")

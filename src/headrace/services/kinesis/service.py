@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from headrace.kit.errors import AccessDeniedException
-from headrace.layers import log, pieces
+from headrace.layers import log
 from headrace.operation import Service
 from headrace.ports import Scope, SourceBatch, SourceRecord, SourceShard
-from headrace.services.kinesis import fanout_state, naming, rules, shapes, state, workers
+from headrace.services.kinesis import fanout_state, intake, naming, rules, shapes, state, workers
 from headrace.services.kinesis.errors import InvalidArgumentException, ResourceNotFoundException
 
 
@@ -77,9 +77,11 @@ class StreamSink:
 
         def put(inner: Scope) -> None:
             route = state.route(inner.tx, account, region, name)
-            target = route.shards[rules.route(route.starts, rules.hash_key(partition_key))]
-            entry = rules.encode_entry(inner.clock.now_ms(), partition_key, body)
-            log.append(inner.tx, target.log, pieces.split(entry))
+            given = intake.Given(body, partition_key, None if evenly(route) else rules.hash_key(partition_key))
+            intake.put(inner.tx, account, region, route, (given,), inner.clock.now_ms(), limited=False)
+
+        def evenly(route: state.Route) -> bool:
+            return route.stream.distribution == state.EVENLY
 
         scope.transact(put)
 

@@ -42,20 +42,28 @@ def description(account: str, region: str, stream: Stream) -> dict[str, Any]:
         "StreamModeDetails": {"StreamMode": stream.mode},
         "RetentionPeriodHours": stream.retention_hours,
         "StreamCreationTimestamp": stream.created_at,
-        "EnhancedMonitoring": [{"ShardLevelMetrics": []}],
+        "EnhancedMonitoring": [{"ShardLevelMetrics": stream.metrics}],
         "EncryptionType": "NONE",
     }
 
 
+def warm_throughput(stream: Stream) -> dict[str, Any]:
+    """The shape WarmThroughputObject."""
+    return {"TargetMiBps": stream.warm_mibps, "CurrentMiBps": stream.warm_mibps}
+
+
 def record(found: Found, base: int) -> dict[str, Any]:
     """The shape Record."""
-    entry = found.entry
-    return {
-        "SequenceNumber": rules.sequence_number(base, found.place, entry.arrived_ms),
-        "ApproximateArrivalTimestamp": entry.arrived_ms / 1000,
-        "Data": entry.data,
-        "PartitionKey": entry.partition_key,
+    arrived_ms, partition_key, data = found.entry
+    shape = {
+        "SequenceNumber": rules.sequence_number(base, found.place, arrived_ms),
+        "ApproximateArrivalTimestamp": arrived_ms / 1000,
+        "Data": data,
     }
+    # Where the stream places records evenly, they need no key.
+    if partition_key:
+        shape["PartitionKey"] = partition_key
+    return shape
 
 
 def event(found: Found, base: int, shard_id: str, region: str, arn: str, caller_arn: str) -> dict[str, Any]:

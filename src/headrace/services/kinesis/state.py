@@ -3,6 +3,7 @@
     ("kinesis", "stream", account, region, name)  → Stream: settings; `stamp` is a new one with every change of its shards
     ("kinesis", "shard", stream id, number)       → Shard: hash range, parents, when it was opened and closed
     ("kinesis", "log", stream id, number)         the shard's records: a log of pieces (layers.log, layers.pieces)
+    ("kinesis", "account", account, region)       → Account: what UpdateAccountSettings set
     ("kinesis", "doomed", stream id)              → Doomed: the shards of a deleted stream, until a worker removed their logs
 
 Consumers and their subscriptions: see `fanout_state`.
@@ -10,6 +11,7 @@ Consumers and their subscriptions: see `fanout_state`.
 The id of a stream is made when it is created, so a new stream of an old name never sees the old one's records.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -17,7 +19,7 @@ import msgspec
 from headrace.kit import arn as arns
 from headrace.layers import log, pieces
 from headrace.layers.records import Records
-from headrace.services.kinesis import errors, limits, rules
+from headrace.services.kinesis import errors, limits, rules, scaling
 from headrace.store import tuples
 from headrace.store.api import ReadTransaction, Transaction
 
@@ -25,8 +27,13 @@ from headrace.store.api import ReadTransaction, Transaction
 _ENTRIES_OF_TWO_RECORDS = 400
 
 
+MODE_PROVISIONED, MODE_ON_DEMAND = "PROVISIONED", "ON_DEMAND"
+BY_KEY, EVENLY = "USER_PARTITION_KEY", "AUTO"
+
+
 class Stream(msgspec.Struct, omit_defaults=True):
-    """A stream's settings."""
+    """A stream's settings. `metrics` are the metrics that are counted for each shard, `scaled_at` the last
+    uses of UpdateShardCount; `enforced` is what the tag of limits.ENFORCE_TAG says."""
 
     name: str
     id: str
@@ -36,6 +43,27 @@ class Stream(msgspec.Struct, omit_defaults=True):
     stamp: str = ""
     retention_hours: int = limits.RETENTION_DEFAULT_HOURS
     record_size_max_kib: int = limits.RECORD_SIZE_DEFAULT_KIB
+    distribution: str = BY_KEY
+    warm_mibps: int | None = None
+    metrics: list[str] = []
+    scaled_at: list[float] = []
+    enforced: bool | None = None
+
+    @property
+    def on_demand(self) -> bool:
+        """Whether AWS would manage the shards."""
+        return self.mode == MODE_ON_DEMAND
+
+    def limited(self, by_default: bool) -> bool:
+        """Whether AWS's limits of shards hold: as its tag says, or else the server."""
+        return by_default if self.enforced is None else self.enforced
+
+
+class Account(msgspec.Struct, omit_defaults=True):
+    """The account's commitment to a minimum of throughput: when it began, may end, and was ended."""
+
+    started_at: float
+    ends_at: float | None = None
 
 
 class Shard(msgspec.Struct, omit_defaults=True):
@@ -75,6 +103,7 @@ class Doomed(msgspec.Struct):
 
 STREAMS = Records(("kinesis", "stream"), Stream)
 SHARDS = Records(("kinesis", "shard"), Shard)
+ACCOUNTS = Records(("kinesis", "account"), Account)
 DOOMED = Records(("kinesis", "doomed"), Doomed)
 DOOMED_TOPIC = b"kinesis:doomed"
 
@@ -130,6 +159,24 @@ def close_shard(tx: Transaction, stream: Stream, closing: Shard, now: float) -> 
     closing.ending_sequence = rules.sequence_number(closing.base, log.last(tx, shard_log) + 1, int(now * 1000))
     SHARDS.put(tx, closing, stream.id, closing.number)
     tx.announce(log.topic(shard_log))
+
+
+def replace_shards(
+    tx: Transaction, stream: Stream, parents: tuple[Shard, ...], spans: Iterable[tuple[int, int]], now: float
+) -> list[Shard]:
+    """Close one shard or two, and open their children; the stream's row is saved later, with a new stamp."""
+    for parent in parents:
+        close_shard(tx, stream, parent, now)
+    return [open_shard(tx, stream, span, now, parents=parents) for span in spans]
+
+
+def scale(tx: Transaction, stream: Stream, count: int, now: float) -> None:
+    """Give a stream `count` open shards of one size; its row is saved later, with a new stamp."""
+    open_shards = {shard.range: shard for shard in shards(tx, stream) if shard.closed_at is None}
+    for step in scaling.uniform(sorted(open_shards), count):
+        parents = tuple(open_shards.pop(span) for span in step.closed)
+        for child in replace_shards(tx, stream, parents, step.opened, now):
+            open_shards[child.range] = child
 
 
 def save(tx: Transaction, account: str, region: str, stream: Stream) -> None:

@@ -2,7 +2,7 @@
 
 from headrace.layers import log
 from headrace.operation import Context
-from headrace.services.kinesis import limits, rules, state
+from headrace.services.kinesis import limits, metering, rules, state
 from headrace.workers import Worker
 
 
@@ -81,5 +81,6 @@ def remove_deleted_streams(ctx: Context) -> float | None:
 
 WORKERS = (
     Worker("kinesis.trim", trim_expired_records),
+    Worker("kinesis.report", metering.report),
     Worker("kinesis.remove", remove_deleted_streams, (state.DOOMED_TOPIC,)),
 )

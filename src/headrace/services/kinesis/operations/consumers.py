@@ -75,13 +75,13 @@ def list_stream_consumers(
     if next_token is not None:
         if stream_creation_timestamp is not None:
             raise errors.InvalidArgumentException("NextToken and StreamCreationTimestamp cannot be provided together.")
-        after = (stream.id, naming.decode_page(next_token, f"consumers/{stream.id}", ctx.clock.now_ms()).after)
+        after = (stream.id, naming.decode_page(ctx.settings, next_token, f"consumers/{stream.id}", ctx.clock.now_ms()).after)
     wanted = min(max_results or limits.LIST_CONSUMERS_DEFAULT, limits.LIST_CONSUMERS_DEFAULT)
     page = [one for _, one in fanout_state.CONSUMERS.scan(ctx.tx, stream.id, after=after, limit=wanted + 1)]
     answer: dict[str, Any] = {"Consumers": [_shape(one) for one in page[:wanted]]}
     if len(page) > wanted:
         token = naming.Page(f"consumers/{stream.id}", page[wanted - 1].name, ctx.clock.now_ms())
-        answer["NextToken"] = naming.encode(token)
+        answer["NextToken"] = naming.encode(ctx.settings, token)
     return answer
 
 

@@ -1,11 +1,14 @@
 """Operations on records: put, and read through iterators."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from headrace.kit.errors import ValidationException
-from headrace.layers import log, pieces
+from headrace.layers import log
 from headrace.operation import Context, operation
-from headrace.services.kinesis import errors, limits, naming, rules, shapes, state
+from headrace.services.kinesis import errors, intake, limits, naming, rules, shapes, state
+from headrace.services.kinesis.metering import METER
+from headrace.services.kinesis.throttle import THROTTLE
 
 
 @operation
@@ -18,56 +21,84 @@ def put_record(
     stream_arn: str | None = None,
     explicit_hash_key: str | None = None,
     sequence_number_for_ordering: str | None = None,
+    dry_run: bool | None = None,
 ) -> dict[str, Any]:
     """Put a record into the shard of its key; durable on return.
 
-    Differs from AWS: no shard has a limit of bytes or records per second.
+    Differs from AWS: a shard takes as much as it can, unless limits are asked for.
     """
     route = state.route(ctx.tx, ctx.account, ctx.region, naming.stream_name(ctx, stream_name, stream_arn))
-    shard_id, sequence = _put(ctx, route, data, partition_key, explicit_hash_key, ctx.clock.now_ms())
+    given = _given(route.stream, data, partition_key, explicit_hash_key)
+    ((shard_id, sequence),) = _put(ctx, route, (given,))
+    if sequence is None:
+        raise errors.rate_exceeded(shard_id, route.stream.name, ctx.account)
     if sequence_number_for_ordering is not None:
-        _check_ordering(ctx, route, shard_id, sequence_number_for_ordering)
+        _check_ordering(ctx, route, shard_id, sequence, sequence_number_for_ordering)
+    if dry_run:
+        raise errors.dry_run()
     return {"ShardId": shard_id, "SequenceNumber": sequence, "EncryptionType": "NONE"}
 
 
 @operation
 def put_records(
-    ctx: Context, *, records: list[dict[str, Any]], stream_name: str | None = None, stream_arn: str | None = None
+    ctx: Context,
+    *,
+    records: list[dict[str, Any]],
+    stream_name: str | None = None,
+    stream_arn: str | None = None,
+    dry_run: bool | None = None,
 ) -> dict[str, Any]:
-    """Put up to 500 records, in their order, all in one transaction; durable on return.
-
-    Differs from AWS: all records succeed or the request fails, so FailedRecordCount is always 0.
+    """Put up to 500 records, in their order, all in one transaction; durable on return. Those that a shard's limit refuses, where
+    limits are asked for, fail for themselves.
     """
     route = state.route(ctx.tx, ctx.account, ctx.region, naming.stream_name(ctx, stream_name, stream_arn))
-    size_bytes = sum(len(record["Data"]) + len(record.get("PartitionKey") or "") for record in records)
-    if size_bytes > limits.PUT_RECORDS_SIZE_MAX_BYTES:
+    stream = route.stream
+    given = [_given(stream, one["Data"], one.get("PartitionKey"), one.get("ExplicitHashKey")) for one in records]
+    if sum(len(one.data) + len(one.partition_key) for one in given) > limits.PUT_RECORDS_SIZE_MAX_BYTES:
         raise errors.InvalidArgumentException("Records size exceeds 10 MB limit")
-    now_ms = ctx.clock.now_ms()
-    results = []
-    for record in records:
-        shard_id, sequence = _put(ctx, route, record["Data"], record.get("PartitionKey"), record.get("ExplicitHashKey"), now_ms)
-        results.append({"SequenceNumber": sequence, "ShardId": shard_id})
-    return {"FailedRecordCount": 0, "Records": results, "EncryptionType": "NONE"}
+    put = _put(ctx, route, given)
+    if dry_run:
+        raise errors.dry_run()
+    results = [
+        _refused(ctx, stream, shard_id) if sequence is None else {"SequenceNumber": sequence, "ShardId": shard_id}
+        for shard_id, sequence in put
+    ]
+    failed = sum(sequence is None for _, sequence in put)
+    return {"FailedRecordCount": failed, "Records": results, "EncryptionType": "NONE"}
 
 
-def _put(
-    ctx: Context, route: state.Route, data: bytes, partition_key: str | None, explicit_hash_key: str | None, now_ms: int
-) -> tuple[str, str]:
-    """Append one record; the shard's id and the record's sequence number."""
+def _put(ctx: Context, route: state.Route, given: Sequence[intake.Given]) -> list[intake.Put]:
+    limited = route.stream.limited(ctx.settings.enforce_limits)
+    return intake.put(ctx.tx, ctx.account, ctx.region, route, given, ctx.clock.now_ms(), limited=limited)
+
+
+def _refused(ctx: Context, stream: state.Stream, shard_id: str) -> dict[str, Any]:
+    return {
+        "ErrorCode": "ProvisionedThroughputExceededException",
+        "ErrorMessage": errors.rate_exceeded_text(shard_id, stream.name, ctx.account),
+    }
+
+
+def _given(stream: state.Stream, data: bytes, partition_key: str | None, explicit_hash_key: str | None) -> intake.Given:
+    """A record as it was given, and where it falls."""
+    evenly = stream.distribution == state.EVENLY
     if partition_key is None:
-        raise ValidationException(
-            "1 validation error detected: Value null at 'partitionKey' failed to satisfy constraint: Member must not be null"
-        )
-    if len(data) > route.stream.record_size_max_kib * 1024:
+        if not evenly:
+            raise ValidationException(
+                "1 validation error detected: Value null at 'partitionKey' failed to satisfy constraint: Member must not be null"
+            )
+        partition_key = ""
+    size_max_bytes = stream.record_size_max_kib * 1024
+    if len(data) > size_max_bytes or len(data) + len(partition_key.encode()) > size_max_bytes:
         raise ValidationException(
             "1 validation error detected: Value at 'data' failed to satisfy constraint: "
-            f"Member must have length less than or equal to {route.stream.record_size_max_kib * 1024}"
+            f"Member must have length less than or equal to {size_max_bytes}"
         )
-    key = rules.hash_key(partition_key) if explicit_hash_key is None else _explicit(explicit_hash_key)
-    shard_id, shard_log, base = route.shards[rules.route(route.starts, key)]
-    entries = pieces.split(rules.encode_entry(now_ms, partition_key, data))
-    place = log.append(ctx.tx, shard_log, entries) - len(entries) + 1
-    return shard_id, rules.sequence_number(base, place, now_ms)
+    if evenly:
+        return intake.Given(data, partition_key, None)
+    return intake.Given(
+        data, partition_key, rules.hash_key(partition_key) if explicit_hash_key is None else _explicit(explicit_hash_key)
+    )
 
 
 def _explicit(text: str) -> int:
@@ -79,12 +110,14 @@ def _explicit(text: str) -> int:
     return key
 
 
-def _check_ordering(ctx: Context, route: state.Route, shard_id: str, sequence: str) -> None:
-    """A place in a shard only grows, so the order that is asked for holds already; the number must be the shard's own."""
-    base = next(shard.base for shard in route.shards if shard.shard_id == shard_id)
-    if rules.place_of(base, sequence) is None:
+def _check_ordering(ctx: Context, route: state.Route, shard_id: str, sequence: str, after: str) -> None:
+    """A place in a shard only grows, so the order that is asked for holds already, if the number can be one of the stream's.
+
+    After a split or merge the number is a parent's, and smaller than all of this shard.
+    """
+    if int(after) >= int(sequence):
         raise errors.InvalidArgumentException(
-            f"ExclusiveMinimumSequenceNumber {sequence} used in PutRecord on stream {route.stream.name} under account "
+            f"ExclusiveMinimumSequenceNumber {after} used in PutRecord on stream {route.stream.name} under account "
             f"{ctx.account} is invalid."
         )
 
@@ -99,12 +132,15 @@ def get_shard_iterator(
     timestamp: float | None = None,
     stream_name: str | None = None,
     stream_arn: str | None = None,
+    dry_run: bool | None = None,
 ) -> dict[str, Any]:
     """An iterator, good for five minutes: at the oldest record, behind the newest, or at a sequence number or time."""
     name = naming.stream_name(ctx, stream_name, stream_arn)
     stream = state.find(ctx.tx, ctx.account, ctx.region, name)
     shard = state.shard(ctx.tx, stream, ctx.account, shard_id)
     after = _start(ctx, stream, shard, shard_iterator_type, starting_sequence_number, timestamp)
+    if dry_run:
+        raise errors.dry_run()
     return {"ShardIterator": _iterator(ctx, stream, shard.number, after)}
 
 
@@ -135,13 +171,21 @@ def _start(
 
 
 @operation(read_only=True)
-def get_records(ctx: Context, *, shard_iterator: str, limit: int | None = None, stream_arn: str | None = None) -> dict[str, Any]:
+def get_records(
+    ctx: Context,
+    *,
+    shard_iterator: str,
+    limit: int | None = None,
+    stream_arn: str | None = None,
+    dry_run: bool | None = None,
+) -> dict[str, Any]:
     """Records behind an iterator. At the end of a closed shard: its children, and no next iterator.
 
-    Differs from AWS: at most 2,000 records or 2 MiB at once (but at least one record); no limit of calls or bytes per second.
+    Differs from AWS: at most 2,000 records or 2 MiB at once (but at least one record); no limit of calls or bytes per second,
+    unless limits are asked for.
     """
     now_ms = ctx.clock.now_ms()
-    place = naming.decode_iterator(shard_iterator, now_ms)
+    place = naming.decode_iterator(ctx.settings, shard_iterator, now_ms)
     if place.account != ctx.account or place.region != ctx.region:
         raise errors.InvalidArgumentException("Invalid ShardIterator.")
     if stream_arn is not None and naming.stream_name(ctx, None, stream_arn) != place.stream:
@@ -150,16 +194,21 @@ def get_records(ctx: Context, *, shard_iterator: str, limit: int | None = None, 
     shard = state.SHARDS.get(ctx.tx, stream.id, place.shard)
     if stream.id != place.stream_id or shard is None:
         raise errors.shard_not_found(rules.shard_id(place.shard), stream.name, ctx.account)
+    if dry_run:
+        raise errors.dry_run()
     shard_log = state.log_of(stream, shard.number)
-    found = state.read(
-        ctx.tx,
-        shard_log,
-        place.after,
-        min(limit or limits.GET_RECORDS_MAX, limits.GET_RECORDS_MAX),
-        limits.GET_RECORDS_SIZE_MAX_BYTES,
-    )
+    limited = stream.limited(ctx.settings.enforce_limits)
+    if limited and not THROTTLE.may_read(shard_log, now_ms / 1000):
+        METER.refused_read(ctx.account, ctx.region, stream, shard.id)
+        raise errors.rate_exceeded(shard.id, stream.name, ctx.account)
+    wanted = min(limit or limits.GET_RECORDS_MAX, limits.GET_RECORDS_MAX)
+    found = state.read(ctx.tx, shard_log, place.after, wanted, limits.GET_RECORDS_SIZE_MAX_BYTES)
     after = found[-1].last_place if found else place.after
     behind_ms = state.behind_ms(ctx.tx, shard_log, after, now_ms)
+    size_bytes = sum(len(one.entry.data) + len(one.entry.partition_key) for one in found)
+    METER.read(ctx.account, ctx.region, stream, shard.id, len(found), size_bytes, behind_ms)
+    if limited:
+        THROTTLE.gave(shard_log, size_bytes, now_ms / 1000)
     answer: dict[str, Any] = {
         "Records": [shapes.record(one, shard.base) for one in found],
         "MillisBehindLatest": behind_ms,
@@ -173,4 +222,6 @@ def get_records(ctx: Context, *, shard_iterator: str, limit: int | None = None, 
 
 
 def _iterator(ctx: Context, stream: state.Stream, shard: int, after: int) -> str:
-    return naming.encode(naming.Iterator(ctx.account, ctx.region, stream.name, stream.id, shard, after, ctx.clock.now_ms()))
+    return naming.encode(
+        ctx.settings, naming.Iterator(ctx.account, ctx.region, stream.name, stream.id, shard, after, ctx.clock.now_ms())
+    )

@@ -1,4 +1,4 @@
-"""Operations on shards: list, split, merge."""
+"""Operations on shards: list, split, merge, scale."""
 
 from typing import Any
 
@@ -24,11 +24,13 @@ def list_shards(
     if next_token is not None:
         if stream_name is not None or stream_creation_timestamp is not None:
             raise errors.InvalidArgumentException("NextToken and StreamName cannot be provided together.")
-        page = naming.decode_page(next_token, "shards", ctx.clock.now_ms())
+        page = naming.decode_page(ctx.settings, next_token, "shards", ctx.clock.now_ms())
         stream_name, after, chosen = page.filter["stream"], int(page.after), page.filter["filter"]
     elif exclusive_start_shard_id is not None:
         after = _number(exclusive_start_shard_id)
     stream = state.find(ctx.tx, ctx.account, ctx.region, naming.stream_name(ctx, stream_name, stream_arn))
+    if stream_creation_timestamp is not None and int(stream_creation_timestamp) != int(stream.created_at):
+        raise errors.stream_not_found(stream.name, ctx.account)
     if chosen["Type"] == "AFTER_SHARD_ID":
         after = max(after, _number(chosen.get("ShardId")))
     shards = [one for one in state.shards(ctx.tx, stream) if one.number > after and _matches(ctx, stream, one, chosen)]
@@ -38,7 +40,7 @@ def list_shards(
         token = naming.Page(
             "shards", str(shards[wanted - 1].number), ctx.clock.now_ms(), {"stream": stream.name, "filter": chosen}
         )
-        answer["NextToken"] = naming.encode(token)
+        answer["NextToken"] = naming.encode(ctx.settings, token)
     return answer
 
 
@@ -80,7 +82,7 @@ def split_shard(
 
     Differs from AWS: both children are open at once, without an UPDATING pause.
     """
-    stream = state.find(ctx.tx, ctx.account, ctx.region, naming.stream_name(ctx, stream_name, stream_arn))
+    stream = _provisioned(ctx, stream_name, stream_arn, "SplitShard")
     parent = _open(ctx, stream, shard_to_split)
     start, end = parent.range
     middle = int(new_starting_hash_key)
@@ -106,7 +108,7 @@ def merge_shards(
 
     Differs from AWS: the child is open at once, without an UPDATING pause.
     """
-    stream = state.find(ctx.tx, ctx.account, ctx.region, naming.stream_name(ctx, stream_name, stream_arn))
+    stream = _provisioned(ctx, stream_name, stream_arn, "MergeShards")
     one, other = _open(ctx, stream, shard_to_merge), _open(ctx, stream, adjacent_shard_to_merge)
     if not rules.adjacent(one.range, other.range):
         raise errors.InvalidArgumentException(
@@ -117,6 +119,57 @@ def merge_shards(
     _replace(ctx, stream, (one, other), (span,))
 
 
+@operation
+def update_shard_count(
+    ctx: Context,
+    *,
+    target_shard_count: int,
+    scaling_type: str,
+    stream_name: str | None = None,
+    stream_arn: str | None = None,
+) -> dict[str, Any]:
+    """Split and merge shards until there are so many of one size: at most twice as many as now, or half, ten times a day.
+
+    Differs from AWS: they are there at once, without an UPDATING pause; a stream that has as many of one size is left as it is.
+    """
+    stream = _provisioned(ctx, stream_name, stream_arn, "UpdateShardCount")
+    now = ctx.clock.now()
+    current = sum(shard.closed_at is None for shard in state.shards(ctx.tx, stream))
+    _check_scaling(ctx, stream, current, target_shard_count)
+    stream.scaled_at = [at for at in stream.scaled_at if at > now - limits.SCALINGS_SECONDS]
+    if len(stream.scaled_at) >= limits.SCALINGS_MAX:
+        raise errors.LimitExceededException(
+            f"Stream {stream.name} under account {ctx.account} has been scaled {limits.SCALINGS_MAX} times within 24 hours, "
+            "which is the limit of UpdateShardCount."
+        )
+    stream.scaled_at.append(now)
+    state.scale(ctx.tx, stream, target_shard_count, now)
+    _save(ctx, stream)
+    return {
+        "StreamName": stream.name,
+        "StreamARN": state.stream_arn(ctx.account, ctx.region, stream.name),
+        "CurrentShardCount": current,
+        "TargetShardCount": target_shard_count,
+    }
+
+
+def _check_scaling(ctx: Context, stream: state.Stream, current: int, target: int) -> None:
+    counts = f"Current open shard count: {current} Target shard count: {target}"
+    if target > limits.SHARDS_PER_STREAM_MAX:
+        raise errors.LimitExceededException(
+            f"UpdateShardCount cannot scale stream {stream.name} under account {ctx.account} to more than "
+            f"{limits.SHARDS_PER_STREAM_MAX} shards. {counts}"
+        )
+    if target > current * limits.SCALING_FACTOR_MAX:
+        raise errors.InvalidArgumentException(
+            f"UpdateShardCount cannot scale up over double your current open shard count. {counts}"
+        )
+    if target * limits.SCALING_FACTOR_MAX < current:
+        raise errors.InvalidArgumentException(
+            f"UpdateShardCount cannot scale down below half your current open shard count. {counts}"
+        )
+
+
 def _open(ctx: Context, stream: state.Stream, shard_id: str) -> state.Shard:
     shard = state.shard(ctx.tx, stream, ctx.account, shard_id)
     if shard.closed_at is not None:
@@ -125,10 +178,18 @@ def _open(ctx: Context, stream: state.Stream, shard_id: str) -> state.Shard:
 
 
 def _replace(ctx: Context, stream: state.Stream, parents: tuple[state.Shard, ...], spans: tuple[tuple[int, int], ...]) -> None:
-    now = ctx.clock.now()
-    for parent in parents:
-        state.close_shard(ctx.tx, stream, parent, now)
-    for span in spans:
-        state.open_shard(ctx.tx, stream, span, now, parents=parents)
+    state.replace_shards(ctx.tx, stream, parents, spans, ctx.clock.now())
+    _save(ctx, stream)
+
+
+def _save(ctx: Context, stream: state.Stream) -> None:
     stream.stamp = ctx.ids.hex(16)
     state.save(ctx.tx, ctx.account, ctx.region, stream)
+
+
+def _provisioned(ctx: Context, name: str | None, arn: str | None, operation: str) -> state.Stream:
+    """The stream of a request, if its shards are its owner's business."""
+    stream = state.find(ctx.tx, ctx.account, ctx.region, naming.stream_name(ctx, name, arn))
+    if stream.on_demand:
+        raise errors.only_provisioned(operation, stream.name, ctx.account)
+    return stream

@@ -5,9 +5,8 @@ from typing import Any
 from headrace.kit.errors import ValidationException
 from headrace.layers import tags as tag_rows
 from headrace.operation import Context, operation
-from headrace.services.kinesis import errors, fanout_state, limits, naming, rules, shapes, state
-
-MODE_PROVISIONED, MODE_ON_DEMAND = "PROVISIONED", "ON_DEMAND"
+from headrace.services.kinesis import commitment, errors, fanout_state, limits, naming, rules, shapes, state
+from headrace.services.kinesis.operations import settings
 
 
 @operation
@@ -19,15 +18,17 @@ def create_stream(
     stream_mode_details: dict[str, Any] | None = None,
     tags: dict[str, str] | None = None,
     max_record_size_in_ki_b: int | None = None,
+    warm_throughput_mi_bps: int | None = None,
+    record_distribution_strategy: str | None = None,
 ) -> None:
     """Create a stream.
 
-    Differs from AWS: it is ACTIVE at once. An on-demand stream has 4 shards, which are split by SplitShard only.
+    Differs from AWS: it is ACTIVE at once. An on-demand stream keeps 4 shards, or as many as its warm throughput asks for.
     """
-    mode = (stream_mode_details or {}).get("StreamMode", MODE_PROVISIONED)
-    if mode == MODE_ON_DEMAND and shard_count is not None:
+    mode = (stream_mode_details or {}).get("StreamMode", state.MODE_PROVISIONED)
+    if mode == state.MODE_ON_DEMAND and shard_count is not None:
         raise ValidationException("ShardCount must not be specified for a stream in ON_DEMAND mode.")
-    if mode == MODE_PROVISIONED and shard_count is None:
+    if mode == state.MODE_PROVISIONED and shard_count is None:
         raise ValidationException("ShardCount is required for a stream in PROVISIONED mode.")
     count = shard_count or limits.SHARDS_ON_DEMAND
     if count > limits.SHARDS_PER_STREAM_MAX:
@@ -39,6 +40,12 @@ def create_stream(
         stream_name, ctx.ids.hex(24), mode, now, 0,
         record_size_max_kib=max_record_size_in_ki_b or limits.RECORD_SIZE_DEFAULT_KIB,
     )  # fmt: skip
+    if record_distribution_strategy is not None:
+        settings.set_distribution(ctx, stream, record_distribution_strategy)
+    if warm_throughput_mi_bps is not None:
+        count = commitment.check(ctx, stream, warm_throughput_mi_bps)
+        stream.warm_mibps = warm_throughput_mi_bps
+    stream.enforced = rules.enforced(tags or {})
     for span in rules.even_ranges(count):
         state.open_shard(ctx.tx, stream, span, now)
     state.save(ctx.tx, ctx.account, ctx.region, stream)
@@ -103,14 +110,18 @@ def describe_stream(
 def describe_stream_summary(ctx: Context, *, stream_name: str | None = None, stream_arn: str | None = None) -> dict[str, Any]:
     """A stream's settings, without its shards."""
     route = state.route(ctx.tx, ctx.account, ctx.region, naming.stream_name(ctx, stream_name, stream_arn))
-    return {
-        "StreamDescriptionSummary": {
-            **shapes.description(ctx.account, ctx.region, route.stream),
-            "OpenShardCount": len(route.shards),
-            "ConsumerCount": fanout_state.count(ctx.tx, route.stream),
-            "MaxRecordSizeInKiB": route.stream.record_size_max_kib,
-        }
+    stream = route.stream
+    summary = {
+        **shapes.description(ctx.account, ctx.region, stream),
+        "OpenShardCount": len(route.shards),
+        "ConsumerCount": fanout_state.count(ctx.tx, stream),
+        "MaxRecordSizeInKiB": stream.record_size_max_kib,
     }
+    if stream.on_demand:
+        summary["RecordDistributionStrategy"] = stream.distribution
+    if stream.warm_mibps is not None:
+        summary["WarmThroughput"] = shapes.warm_throughput(stream)
+    return {"StreamDescriptionSummary": summary}
 
 
 @operation(read_only=True)
@@ -121,7 +132,7 @@ def list_streams(
     wanted = min(limit or limits.LIST_STREAMS_DEFAULT, limits.LIST_STREAMS_DEFAULT)
     start = exclusive_start_stream_name or ""
     if next_token is not None:
-        start = naming.decode_page(next_token, "streams", ctx.clock.now_ms()).after
+        start = naming.decode_page(ctx.settings, next_token, "streams", ctx.clock.now_ms()).after
     rows = state.STREAMS.scan(ctx.tx, ctx.account, ctx.region, after=(ctx.account, ctx.region, start), limit=wanted + 1)
     streams = [stream for _, stream in rows]
     answer: dict[str, Any] = {
@@ -130,7 +141,7 @@ def list_streams(
         "StreamSummaries": [_summary(ctx, stream) for stream in streams[:wanted]],
     }
     if len(streams) > wanted:
-        answer["NextToken"] = naming.encode(naming.Page("streams", streams[wanted - 1].name, ctx.clock.now_ms()))
+        answer["NextToken"] = naming.encode(ctx.settings, naming.Page("streams", streams[wanted - 1].name, ctx.clock.now_ms()))
     return answer
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from headrace.layers import tags as tag_rows
 from headrace.operation import Context, operation
-from headrace.services.kinesis import errors, fanout_state, limits, naming, state
+from headrace.services.kinesis import errors, fanout_state, limits, naming, rules, state
 
 
 @operation
@@ -21,7 +21,7 @@ def remove_tags_from_stream(
     ctx: Context, *, tag_keys: list[str], stream_name: str | None = None, stream_arn: str | None = None
 ) -> None:
     """Take tags away from a stream."""
-    tag_rows.remove(ctx.tx, _arn(ctx, stream_name, stream_arn), tag_keys)
+    _remove(ctx, _arn(ctx, stream_name, stream_arn), tag_keys)
 
 
 @operation(read_only=True)
@@ -52,7 +52,7 @@ def tag_resource(ctx: Context, *, resource_arn: str, tags: dict[str, str]) -> No
 @operation
 def untag_resource(ctx: Context, *, resource_arn: str, tag_keys: list[str]) -> None:
     """Take tags away from the stream or consumer of an ARN."""
-    tag_rows.remove(ctx.tx, _arn(ctx, None, resource_arn), tag_keys)
+    _remove(ctx, _arn(ctx, None, resource_arn), tag_keys)
 
 
 @operation(read_only=True)
@@ -74,3 +74,20 @@ def _add(ctx: Context, arn: str, tags: Mapping[str, str]) -> None:
     if len({**tag_rows.get(ctx.tx, arn), **tags}) > limits.TAGS_PER_STREAM_MAX:
         raise errors.InvalidArgumentException(f"A stream has {limits.TAGS_PER_STREAM_MAX} tags at most.")
     tag_rows.add(ctx.tx, arn, tags)
+    _heed(ctx, arn)
+
+
+def _remove(ctx: Context, arn: str, keys: list[str]) -> None:
+    tag_rows.remove(ctx.tx, arn, keys)
+    _heed(ctx, arn)
+
+
+def _heed(ctx: Context, arn: str) -> None:
+    """One tag says whether AWS's limits hold for the stream; its row has it for whoever puts records."""
+    if "/consumer/" in arn:
+        return
+    stream = state.find(ctx.tx, ctx.account, ctx.region, naming.stream_name(ctx, None, arn))
+    enforced = rules.enforced(tag_rows.get(ctx.tx, arn))
+    if enforced != stream.enforced:
+        stream.enforced = enforced
+        state.save(ctx.tx, ctx.account, ctx.region, stream)
