@@ -27,12 +27,14 @@ import functions  # noqa: E402
 import requests_per_second  # noqa: E402
 import startup  # noqa: E402
 import store_commits  # noqa: E402
+import video_playback  # noqa: E402
 
 PARTS = {
     "requests": requests_per_second.measure,
     "store": store_commits.measure,
     "startup": startup.measure,
     "functions": functions.measure,
+    "video-playback": video_playback.measure,
     "analytics": analytics.measure,
 }
 

@@ -25,6 +25,7 @@ def calls(client: Callable[..., Any], account: str) -> list[tuple[str, str, dict
     client("kinesis").create_stream(StreamName="s", ShardCount=1)
     client("s3").create_bucket(Bucket=bucket)
     client("logs").create_log_group(logGroupName="g")
+    channel = client("kinesisvideo").create_signaling_channel(ChannelName="c")["ChannelARN"]
     t = client("sns").create_topic(Name="t")["TopicArn"]
     keys = {
         "AttributeDefinitions": [{"AttributeName": "a", "AttributeType": "S"}],
@@ -170,6 +171,11 @@ def calls(client: Callable[..., Any], account: str) -> list[tuple[str, str, dict
             },
         ),
         ("kinesisvideo", "describe_edge_configuration", {"StreamName": "v"}),
+        (
+            "kinesisvideo",
+            "update_media_storage_configuration",
+            {"ChannelARN": channel, "MediaStorageConfiguration": {"Status": "ENABLED"}},
+        ),
         ("kinesisanalyticsv2", "list_applications", {}),
     ]
 
