@@ -29,14 +29,15 @@ class Producer:
     """One connection to a stream: `send` Matroska in pieces of any size, then `finish`. Acknowledgements come meanwhile."""
 
     def __init__(
-        self, endpoint: str, key: str, secret: str, region: str, stream: str, *, start: float | None = None, silence: float = 60.0
-    ) -> None:
-        """Connect. With `start` (seconds since 1970) the timecodes count from it; without, they are absolute."""
+        self, endpoint: str, key: str, secret: str, region: str, stream: str, *,
+        start: float | None = None, relative: bool = False, silence: float = 60.0,
+    ) -> None:  # fmt: skip
+        """Connect. With `start` (seconds since 1970) the timecodes count from it; relative without a start: from now."""
         address = urlsplit(endpoint)
         kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
         self._connection = kind(address.netloc, timeout=max(CONNECT_SECONDS, silence))
         self._connection.putrequest("POST", PATH, skip_host=True, skip_accept_encoding=True)
-        for name, value in _headers(endpoint, key, secret, region, stream, start).items():
+        for name, value in _headers(endpoint, key, secret, region, stream, start, relative or start is not None).items():
             self._connection.putheader(name, value)
         self._connection.putheader("Transfer-Encoding", "chunked")
         self._connection.endheaders()
@@ -83,11 +84,13 @@ class Producer:
             self._acknowledgements.put(error)
 
 
-def _headers(endpoint: str, key: str, secret: str, region: str, stream: str, start: float | None) -> dict[str, str]:
+def _headers(
+    endpoint: str, key: str, secret: str, region: str, stream: str, start: float | None, relative: bool
+) -> dict[str, str]:
     named = "x-amzn-stream-arn" if stream.startswith("arn:") else "x-amzn-stream-name"
     headers = {
         named: stream,
-        "x-amzn-fragment-timecode-type": "ABSOLUTE" if start is None else "RELATIVE",
+        "x-amzn-fragment-timecode-type": "RELATIVE" if relative else "ABSOLUTE",
         "x-amz-content-sha256": "UNSIGNED-PAYLOAD",
     }
     if start is not None:
