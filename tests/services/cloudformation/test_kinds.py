@@ -46,6 +46,11 @@ TEMPLATES = {
     Type: AWS::Kinesis::StreamConsumer
     Properties: {ConsumerName: app, StreamARN: !GetAtt Stream.Arn}
 """,
+    "kinesisvideo": """
+  Camera:
+    Type: AWS::KinesisVideo::Stream
+    Properties: {DataRetentionInHours: NUMBER, DeviceName: dNUMBER, MediaType: video/h264, Tags: [{Key: n, Value: NUMBER}]}
+""",
     "firehose": ROLE
     + """
   Bucket: {Type: AWS::S3::Bucket}

@@ -1,7 +1,7 @@
 """The door of Kinesis Video Streams, and what it offers to other services."""
 
 from headrace.operation import Context, Service
-from headrace.services.video import ingest, workers
+from headrace.services.video import source, workers
 from headrace.services.video.engine.remux_pool import POOL
 from headrace.services.video.playback import pages
 from headrace.services.video.playback.workers import WORKERS
@@ -10,14 +10,8 @@ from headrace.workers import Runner
 
 
 def start(ctx: Context, runner: Runner) -> None:
-    """Let producers and readers connect."""
-    ingest.STOPPING.clear()
+    """Begin to remux when somebody asks."""
     POOL.start()
-
-
-def stopping() -> None:
-    """Let those who are connected go."""
-    ingest.STOPPING.set()
 
 
 def stop() -> None:
@@ -34,9 +28,9 @@ SERVICE = Service(
         "kinesis-video-signaling",
     ),
     operations="headrace.services.video.operations",
+    offers={"sources.kinesisvideo": source.FragmentSource()},
     workers=(*workers.WORKERS, *WORKERS),
     on_start=start,
-    on_stopping=stopping,
     on_stop=stop,
     open_pages=pages.OPEN_PAGES,
     sockets=relay.SOCKETS,

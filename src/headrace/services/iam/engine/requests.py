@@ -121,8 +121,14 @@ def _kinesis(action: str, parameters: Mapping[str, Any], place: Place) -> Sequen
 
 
 def _video(action: str, parameters: Mapping[str, Any], place: Place) -> Sequence[Need] | None:
-    name = parameters.get("StreamName")
-    return (Need(action, (place.arn("kinesisvideo", f"stream/{name}/0"),)),) if name else None
+    for member in ("StreamARN", "ChannelARN", "ResourceARN"):
+        if parameters.get(member):
+            return (Need(action, (place.arn("kinesisvideo", parameters[member]),)),)
+    # The ARN ends with the millisecond of the creation, which names leave out: policies have an asterisk there.
+    for member, kind in (("StreamName", "stream"), ("ChannelName", "channel")):
+        if parameters.get(member):
+            return (Need(action, (place.arn("kinesisvideo", f"{kind}/{parameters[member]}/0"),)),)
+    return None
 
 
 # A name, a partial ARN or an ARN of a function, with or without a qualifier.

@@ -169,7 +169,7 @@ def _check_start(arn: str, position: str | None, timestamp: float | None) -> Non
             "1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member must not be null."
         )
     if position == "AT_TIMESTAMP":
-        if mappings.source_service(arn) != "kinesis":
+        if mappings.source_service(arn) not in ("kinesis", "kinesisvideo"):
             raise InvalidParameterValueException("Unsupported starting position for the event source type: AT_TIMESTAMP")
         if timestamp is None:
             raise InvalidParameterValueException("StartingPositionTimestamp is required for AT_TIMESTAMP.")
