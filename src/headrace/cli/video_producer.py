@@ -37,7 +37,7 @@ class Producer:
         kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
         self._connection = kind(address.netloc, timeout=max(CONNECT_SECONDS, silence))
         self._connection.putrequest("POST", PATH, skip_host=True, skip_accept_encoding=True)
-        for name, value in _headers(endpoint, key, secret, region, stream, start, relative or start is not None).items():
+        for name, value in signed_headers(endpoint, key, secret, region, stream, start, relative or start is not None).items():
             self._connection.putheader(name, value)
         self._connection.putheader("Transfer-Encoding", "chunked")
         self._connection.endheaders()
@@ -84,9 +84,10 @@ class Producer:
             self._acknowledgements.put(error)
 
 
-def _headers(
+def signed_headers(
     endpoint: str, key: str, secret: str, region: str, stream: str, start: float | None, relative: bool
 ) -> dict[str, str]:
+    """The headers of a PutMedia request, signed without its body."""
     named = "x-amzn-stream-arn" if stream.startswith("arn:") else "x-amzn-stream-name"
     headers = {
         named: stream,

@@ -7,8 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import REGION, ROOT_SECRET, HeadraceServer
-
+from conftest import REGION, ROOT_SECRET, HeadraceServer
 from headrace.cli.video_producer import Producer
 from headrace.kit.accounts import account_credentials
 from headrace.services.video.engine import ebml, matroska
@@ -118,13 +117,18 @@ def documents(payload: Any, count: int) -> list[Document]:
     return [_document(payload) for _ in range(count)]
 
 
-def _document(payload: Any) -> Document:
+def fragments(payload: Any, count: int) -> list[Document]:
+    """The documents of GetMediaForFragmentList: without tags behind the cluster."""
+    return [_document(payload, behind=()) for _ in range(count)]
+
+
+def _document(payload: Any, behind: tuple[int, ...] = (ebml.TAGS,)) -> Document:
     kind, size = _header(payload)
     assert kind == ebml.EBML
     assert dict(ebml.children(_exactly(payload, size)))[ebml.DOC_TYPE] == b"matroska"
     assert _header(payload) == (ebml.SEGMENT, ebml.UNKNOWN)
     found = Document()
-    for wanted in (ebml.INFO, ebml.TRACKS, ebml.TAGS, ebml.CLUSTER, ebml.TAGS):
+    for wanted in (ebml.INFO, ebml.TRACKS, ebml.TAGS, ebml.CLUSTER, *behind):
         kind, size = _header(payload)
         assert kind == wanted
         content = _exactly(payload, size)

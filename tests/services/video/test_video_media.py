@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.conftest import HeadraceServer, eventually
 from tests.services.video import films
+
+from conftest import HeadraceServer, eventually
 
 Client = Callable[..., Any]
 

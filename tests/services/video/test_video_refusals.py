@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.conftest import REGION, ROOT_SECRET, HeadraceServer
 from tests.services.video import films
 
+from conftest import REGION, ROOT_SECRET, HeadraceServer
 from headrace.cli.video_producer import Producer, PutMediaRefused
 from headrace.kit.accounts import account_credentials
 from headrace.services.video.engine import ebml, matroska

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.conftest import REGION, HeadraceServer
+
+from conftest import REGION, HeadraceServer
 
 Client = Callable[..., Any]
 

@@ -1,7 +1,7 @@
 """Fragments as a source of records: what a Lambda function or another consumer gets of a stream, fragment by fragment.
 
-A Headrace extension: AWS has no such event source. A record does not hold the video, which is too large for an event; it says which
-fragment there is, and how it is fetched.
+A Headrace extension: AWS has no such event source. A record does not hold the video, which is too large for an event; it says
+which fragment there is, and how it is fetched.
 """
 
 from collections.abc import Mapping, Sequence

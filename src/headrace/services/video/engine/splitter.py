@@ -107,6 +107,11 @@ class Splitter:
         return self._in_cluster
 
     @property
+    def held_bytes(self) -> int:
+        """How many bytes wait for more of their element."""
+        return len(self._rest)
+
+    @property
     def timecode_ms(self) -> int | None:
         """The timecode of the fragment that is open, in milliseconds; None outside of one."""
         if not self._in_cluster or self._timecode is None:
@@ -125,7 +130,10 @@ class Splitter:
         if self._rest or self._passing or self._skipping or self._group_end is not None or self._cluster_end is not None:
             raise Refused(4000, "STREAM_READ_ERROR", "the stream ends in the middle of an element")
         if self._in_cluster:
-            yield from self._end_cluster()
+            try:
+                yield from self._end_cluster()
+            except Malformed as error:
+                raise Refused(4006, "INVALID_MKV_DATA", str(error)) from None
 
     def _feed(self, data: bytes) -> Iterator[Event]:
         buffer = self._rest + data if self._rest else data
