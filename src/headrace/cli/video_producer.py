@@ -48,11 +48,11 @@ class Producer:
     def send(self, data: bytes) -> None:
         """Send a piece; waits where the server can't take it yet. OSError when it closed the connection."""
         if data:
-            self._connection.send(b"%x\r\n%b\r\n" % (len(data), data))
+            self._send(b"%x\r\n%b\r\n" % (len(data), data))
 
     def finish(self) -> None:
         """Say that this was all."""
-        self._connection.send(b"0\r\n\r\n")
+        self._send(b"0\r\n\r\n")
 
     def acknowledgements(self) -> Iterator[dict[str, Any]]:
         """What the server says, as it comes; the end after its last word. PutMediaRefused."""
@@ -68,6 +68,12 @@ class Producer:
                 self._connection.sock.shutdown(socket.SHUT_RDWR)
         self._reader.join()
         self._connection.close()
+
+    def _send(self, raw: bytes) -> None:
+        # The library would open another connection where the server closed this one.
+        if self._connection.sock is None:
+            raise BrokenPipeError("the server closed the connection")
+        self._connection.send(raw)
 
     def _read(self) -> None:
         try:

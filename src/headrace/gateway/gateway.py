@@ -83,7 +83,9 @@ class Gateway:
         self._dispatcher: Dispatcher | None = None
         # Those who push parts that they wait for, until the server stops.
         self._pushing: set[asyncio.Task[Any]] = set()
-        self._ending = False
+        self.ending = False
+        # Bodies without an end that are read now.
+        self.endless: set[EndlessBody] = set()
         # Unique over restarts, and cheaper than a new UUID a request: a random beginning and a count.
         self._request_ids = itertools.count()
         self._request_id_prefix = str(uuid.uuid4())[:24]
@@ -99,9 +101,11 @@ class Gateway:
 
     def end_pushes(self) -> None:
         """End the answers that go on for as long as nobody ends them: the server is about to wait for its last requests."""
-        self._ending = True
+        self.ending = True
         for task in self._pushing:
             task.cancel()
+        for body in self.endless:
+            body.close()
 
     async def push(self, parts: AsyncGenerator[bytes], transport: Any, drain: Drain) -> None:
         """Send parts as they are made, on the event loop: no thread waits for them. A reader that stands still is let go."""
@@ -111,11 +115,11 @@ class Gateway:
         try:
             async with aclosing(parts):
                 async for part in parts:
-                    if self._ending or not await drain.room(len(part), PUSH_WAIT_MAX_SECONDS):
+                    if self.ending or not await drain.room(len(part), PUSH_WAIT_MAX_SECONDS):
                         return
                     await transport.send_bytes(part)
         except asyncio.CancelledError:
-            if not self._ending:
+            if not self.ending:
                 raise
         finally:
             self._pushing.discard(task)
@@ -144,7 +148,12 @@ class Gateway:
                 answer = await dispatcher.in_thread(lambda: self._open_pages.answer(open_page, request))
                 protocol.response_bytes(answer.status, [*answer.headers, *cors.headers(request.headers)], answer.body)
             else:
-                await _Exchange(self, request, protocol, dispatcher, scope.client).answer()
+                try:
+                    await _Exchange(self, request, protocol, dispatcher, scope.client).answer()
+                finally:
+                    if type(request.body) is EndlessBody:
+                        self.endless.discard(request.body)
+                        request.body.close()
         except (ConnectionError, RSGIProtocolClosed):
             log.debug("the client of %s %s went away", request.method, request.raw_path)
 
@@ -289,7 +298,9 @@ class _Exchange:
     def _arriving(self, target: Target, decoder: BodyDecoder, length: int | None) -> bodies.ArrivingBody:
         if target.operation.endless:
             chunked = "transfer-encoding" in self._request.headers
-            return EndlessBody(self._protocol, asyncio.get_running_loop(), decoder, length, chunked=chunked)
+            endless = EndlessBody(self._protocol, asyncio.get_running_loop(), decoder, length, chunked=chunked)
+            self._gateway.endless.add(endless)
+            return endless
         declared = self._request.headers.get("x-amz-decoded-content-length")
         decoded_length = int(declared) if declared is not None and declared.isdecimal() else length
         limit_bytes = self._gateway.settings.body_size_max_mib << 20
@@ -320,8 +331,6 @@ class _Exchange:
                 await self._send_parts(response.body, transport, drain)
         finally:
             drain.close()
-            if isinstance(self._request.body, EndlessBody):
-                self._request.body.close()
 
     async def _send_parts(self, body: Iterator[bytes], transport: Any, drain: Drain) -> None:
         parts = iter(body)
@@ -330,7 +339,7 @@ class _Exchange:
             while (part := await self._dispatcher.in_thread(lambda: next(parts, None))) is not None:
                 if not part:
                     # Nothing yet: so an answer that has nothing to send for a while learns that nobody listens.
-                    if gone.done():
+                    if gone.done() or self._gateway.ending:
                         return
                     continue
                 if not await drain.room(len(part), SEND_WAIT_MAX_SECONDS):

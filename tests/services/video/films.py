@@ -1,5 +1,6 @@
 """Films made by ffmpeg, producers that send them, and documents as readers get them."""
 
+import contextlib
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -91,15 +92,14 @@ def put(
     """Send a film in pieces; all acknowledgements."""
     producer = connect(server, account, stream, **options)
     try:
-        for at in range(0, len(data), step):
-            producer.send(data[at : at + step])
-        producer.finish()
-    except OSError:
-        # The server closed: its last word says why.
-        pass
-    found = list(producer.acknowledgements())
-    producer.close()
-    return found
+        # When the server closes, its last word says why.
+        with contextlib.suppress(OSError):
+            for at in range(0, len(data), step):
+                producer.send(data[at : at + step])
+            producer.finish()
+        return list(producer.acknowledgements())
+    finally:
+        producer.close()
 
 
 @dataclass

@@ -130,7 +130,7 @@ def curl(server: HeadraceServer, account: str, stream: str) -> subprocess.Popen[
     """A producer over HTTP/2."""
     headers = signed_headers(server.url, *account_credentials(ROOT_SECRET, account), REGION, stream, time.time(), True)
     options = [part for name, value in headers.items() if name != "Host" for part in ("-H", f"{name}: {value}")]
-    command = ["curl", "-sN", "--http2-prior-knowledge", "-X", "POST", "-T", "-", *options, server.url + PATH]
+    command = ["curl", "-sN", "--http2-prior-knowledge", "-X", "POST", "-T", ".", *options, server.url + PATH]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 

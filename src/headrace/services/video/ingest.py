@@ -64,8 +64,6 @@ class _Ordinals:
 
 PRODUCERS = Slots(limits.PRODUCERS_MAX, "producers")
 _ORDINALS = _Ordinals()
-# Set when the server stops: connections end at the next look.
-STOPPING = threading.Event()
 
 
 class Session:
@@ -134,8 +132,6 @@ class Session:
         silent_seconds = 0.0
         while True:
             data = self._body.receive(_RECEIVE_SECONDS)
-            if STOPPING.is_set():
-                raise Refused(5000, "INTERNAL_ERROR", "the server stops")
             if data is None:
                 silent_seconds += _RECEIVE_SECONDS
                 if silent_seconds >= limits.SILENCE_MAX_SECONDS:

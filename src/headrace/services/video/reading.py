@@ -46,7 +46,7 @@ def follow(ctx: Context, stream: state.Stream, place: int) -> Iterator[bytes]:
     def changed(inner: Context) -> bool:
         return state.last_place(inner.tx, stream) > place or not state.is_current(inner.tx, stream)
 
-    while not ingest.STOPPING.is_set():
+    while True:
         found = ctx.snapshot(find)
         for fragment in found:
             yield from _live_document(ctx, stream, fragment)
