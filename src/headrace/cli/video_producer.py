@@ -36,6 +36,9 @@ class Producer:
         address = urlsplit(endpoint)
         kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
         self._connection = kind(address.netloc, timeout=max(CONNECT_SECONDS, silence))
+        # Where the server closes it, no other one is opened.
+        self._connection.connect()
+        self._connection.auto_open = 0
         self._connection.putrequest("POST", PATH, skip_host=True, skip_accept_encoding=True)
         for name, value in signed_headers(endpoint, key, secret, region, stream, start, relative or start is not None).items():
             self._connection.putheader(name, value)
@@ -70,10 +73,10 @@ class Producer:
         self._connection.close()
 
     def _send(self, raw: bytes) -> None:
-        # The library would open another connection where the server closed this one.
-        if self._connection.sock is None:
-            raise BrokenPipeError("the server closed the connection")
-        self._connection.send(raw)
+        try:
+            self._connection.send(raw)
+        except http.client.NotConnected:
+            raise BrokenPipeError("the server closed the connection") from None
 
     def _read(self) -> None:
         try:
