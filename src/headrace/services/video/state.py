@@ -8,6 +8,7 @@
     ("video", "server", stream id, server ms, place)         → nothing: the index by server time
     ("video", "tracks", stream id, generation)               → Tracks: what the tracks are, and their decoders' private data
     ("video", "blob", blob id)                               → nothing: the blob belongs to a fragment that is kept
+    ("video", "events", stream id)                           → the place of the last fragment whose tags were looked at
     ("video", "doomed", stream id)                           → nothing: a deleted stream, until a worker removed its fragments
     ("video", "swept")                                       → when unreferenced blobs were last looked for
 
@@ -126,6 +127,7 @@ SERVER_TIMES = Records(("video", "server"), type(None))
 TRACKS = Records(("video", "tracks"), Tracks)
 BLOBS = Records(("video", "blob"), type(None))
 DOOMED = Records(("video", "doomed"), type(None))
+EVENTS = Records(("video", "events"), int)
 
 SWEPT = Records(("video", "swept"), float)
 
@@ -188,6 +190,7 @@ def forget_stream(tx: Transaction, stream_id: str) -> None:
     """Remove the last rows of a deleted stream whose fragments are gone."""
     COUNTERS.delete(tx, stream_id)
     TRACKS.delete_all(tx, stream_id)
+    EVENTS.delete(tx, stream_id)
     DOOMED.delete(tx, stream_id)
 
 

@@ -9,10 +9,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
+
+from headrace.kit.errors import AwsError
 
 PROCESSES_MAX = max(1, min(4, os.cpu_count() or 1))
 JOB_SECONDS_MAX = 20.0
@@ -118,31 +120,45 @@ class Pool:
 
     @contextlib.contextmanager
     def one(self) -> Iterator[Remuxer]:
-        """A process for the length of the block; it is ended when the block fails by anything but BadMedia. Busy."""
+        """A process for the length of the block; it is ended when the block fails by anything but the caller's errors. Busy."""
+        with self._turn(), self._process() as remuxer:
+            yield remuxer
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
         if not self._free.acquire(timeout=WAIT_SECONDS_MAX):
             raise Busy("every remuxing process is at work")
         try:
-            remuxer = self._take()
-            try:
-                yield remuxer
-            except BadMedia:
-                self._put_back(remuxer)
-                raise
-            except BaseException:
-                remuxer.end()
-                raise
-            self._put_back(remuxer)
+            yield
         finally:
             self._free.release()
 
-    def call(self, job: str, **arguments: Any) -> Any:
-        """Do one job. BadMedia: the media's fault, or twice a process died of it. Busy."""
-        for attempt in (1, 2):
-            try:
-                with self.one() as remuxer:
-                    return remuxer.call(job, **arguments)
-            except ConnectionError as error:
-                log.warning("a remuxing process ended at %s (attempt %d): %s", job, attempt, error)
+    @contextlib.contextmanager
+    def _process(self) -> Iterator[Remuxer]:
+        remuxer = self._take()
+        try:
+            yield remuxer
+        except (BadMedia, AwsError):
+            self._put_back(remuxer)
+            raise
+        except BaseException:
+            remuxer.end()
+            raise
+        self._put_back(remuxer)
+
+    def call(self, job: str, *, media: bytes | Callable[[], bytes], **arguments: Any) -> Any:
+        """Do one job. BadMedia: the media's fault, or twice a process died of it. Busy.
+
+        Media that is a function is read when it is this job's turn: so no more of it is in memory than there are processes.
+        """
+        with self._turn():
+            data = media if isinstance(media, bytes) else media()
+            for attempt in (1, 2):
+                try:
+                    with self._process() as remuxer:
+                        return remuxer.call(job, media=data, **arguments)
+                except ConnectionError as error:
+                    log.warning("a remuxing process ended at %s (attempt %d): %s", job, attempt, error)
         raise BadMedia("frame", "the media could not be read")
 
     def _take(self) -> Remuxer:

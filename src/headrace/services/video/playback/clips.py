@@ -1,7 +1,8 @@
 """Clips: an MP4 file of the fragments that begin within a range of time."""
 
+import tempfile
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import IO
 
 from headrace.operation import Context
 from headrace.services.video import errors, state
@@ -13,6 +14,9 @@ from headrace.services.video.playback.timeline import newest_of_each_time
 FRAGMENTS_MAX = 200
 SIZE_MAX_BYTES = 100 << 20
 SECONDS_MAX = 60.0
+# What of a clip lies in memory while it is read; larger ones lie in a file without a name.
+MEMORY_SIZE_MAX_BYTES = 4 << 20
+PIECE_BYTES = 256 << 10
 
 
 def fragments_of(ctx: Context, stream: state.Stream, start_ms: int, end_ms: int, *, by_server: bool) -> list[state.Fragment]:
@@ -35,47 +39,38 @@ def fragments_of(ctx: Context, stream: state.Stream, start_ms: int, end_ms: int,
 
 
 def make(ctx: Context, stream: state.Stream, fragments: Sequence[state.Fragment], *, by_server: bool) -> Iterator[bytes]:
-    """The clip's bytes as they are wanted; what is wrong with its media is said before the first."""
-    pieces = _pieces(ctx, stream, fragments, by_server=by_server)
+    """The clip's bytes. It is whole before the first is given: a reader who is slow keeps no remuxing process from others."""
+    folder = str(ctx.settings.data) if ctx.settings.data.is_dir() else None
+    file = tempfile.SpooledTemporaryFile(MEMORY_SIZE_MAX_BYTES, dir=folder)  # noqa: SIM115 - the reader closes it
     try:
-        first = next(pieces)
-    except BadMedia as problem:
-        raise segments.in_words_of_aws(problem) from None
-    except Busy:
-        raise segments.busy() from None
-    except ConnectionError:
-        raise segments.in_words_of_aws(BadMedia("frame", "the media could not be read")) from None
-    return _rest(first, pieces)
+        with POOL.one() as remuxer:
+            _write(ctx, stream, fragments, remuxer, file, by_server=by_server)
+    except BaseException as problem:
+        file.close()
+        if isinstance(problem, Busy):
+            raise segments.busy() from None
+        if isinstance(problem, ConnectionError):
+            problem = BadMedia("frame", "the media could not be read")
+        if isinstance(problem, BadMedia):
+            raise segments.in_words_of_aws(problem) from None
+        raise
+    return _read(file)
 
 
-def _rest(first: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from pieces
-
-
-def _pieces(ctx: Context, stream: state.Stream, fragments: Sequence[state.Fragment], *, by_server: bool) -> Iterator[bytes]:
-    with POOL.one() as remuxer:
-        size = _written(ctx, stream, fragments, remuxer, by_server=by_server)
-        whole = False
-        try:
-            sent = 0
-            while sent < size:
-                piece: bytes = remuxer.more()
-                sent += len(piece)
-                yield piece
-            whole = True
-        finally:
-            if not whole:
-                # The reader went away: what is left in the line would be taken for the answer to the next job.
-                remuxer.end()
-
-
-def _written(
-    ctx: Context, stream: state.Stream, fragments: Sequence[state.Fragment], remuxer: Remuxer, *, by_server: bool
-) -> int:
+def _write(
+    ctx: Context, stream: state.Stream, fragments: Sequence[state.Fragment], remuxer: Remuxer, file: IO[bytes], *, by_server: bool
+) -> None:
     for at, fragment in enumerate(fragments):
         start_ms = fragment.server_ms if by_server else fragment.producer_ms
         media = segments.timed_bytes(ctx, stream, fragment, start_ms)
         remuxer.call("clip-add", SECONDS_MAX, media=media, first=at == 0)
-    size: Any = remuxer.call("clip-end", SECONDS_MAX)
-    return int(size)
+    left = int(remuxer.call("clip-end", SECONDS_MAX))
+    while left > 0:
+        left -= file.write(remuxer.more())
+    file.seek(0)
+
+
+def _read(file: IO[bytes]) -> Iterator[bytes]:
+    with file:
+        while piece := file.read(PIECE_BYTES):
+            yield piece

@@ -1,7 +1,5 @@
 """Images to S3 and notifications to SNS: for fragments that carry Amazon's tags for them, as the stream is configured.
 
-    ("video-events", stream id)    → the place of the last fragment that was looked at
-
 An image's key is made of its fragment and time, so a step that is done again after a crash writes the same objects.
 """
 
@@ -12,7 +10,6 @@ from urllib.parse import urlsplit
 
 from headrace.kit.errors import AwsError
 from headrace.layers import lease as leases
-from headrace.layers.records import Records
 from headrace.operation import Context
 from headrace.services.video import state
 from headrace.services.video.playback import pictures, timeline
@@ -27,7 +24,6 @@ PAUSE_SECONDS = 0.5
 FRAGMENTS_PER_STEP = 10
 IMAGES_PER_FRAGMENT_MAX = 100
 
-PLACES = Records(("video-events",), int)
 log = logging.getLogger(__name__)
 _OWNER = leases.owner_here(uuid.uuid4().hex)
 
@@ -53,7 +49,7 @@ def _step(ctx: Context, stream: state.Stream, lease: leases.Lease) -> bool:
     """Deliver for a few fragments of one stream; whether there are more."""
 
     def look(inner: Context) -> tuple[int | None, list[state.Fragment]]:
-        place = PLACES.get(inner.tx, stream.id)
+        place = state.EVENTS.get(inner.tx, stream.id)
         if place is None:
             return None, []
         return place, state.fragments_after(inner.tx, stream, place, FRAGMENTS_PER_STEP)
@@ -69,7 +65,7 @@ def _step(ctx: Context, stream: state.Stream, lease: leases.Lease) -> bool:
         leases.check(inner.tx, LEASE_NAME, lease)
         # Without a mark the stream was configured just now: what came before is not meant.
         done = fragments[-1].place if fragments else state.last_place(inner.tx, stream)
-        PLACES.put(inner.tx, done, stream.id)
+        state.EVENTS.put(inner.tx, done, stream.id)
 
     ctx.transact(mark)
     return len(fragments) == FRAGMENTS_PER_STEP

@@ -101,7 +101,7 @@ def _first_fragments(ctx: Context, stream: state.Stream, session: Session) -> Se
 
 
 def _tracks(ctx: Context, stream: state.Stream, fragment: state.Fragment, protocol: str) -> tuple[PlayedTrack, ...]:
-    found: Any = segments.ask("probe", media=segments.timed_bytes(ctx, stream, fragment, 0))
+    found = segments.ask("probe", lambda: segments.timed_bytes(ctx, stream, fragment, 0))
     tracks = tuple(
         PlayedTrack(
             track["kind"], track["codec"], track["name"], track.get("width", 0), track.get("height", 0), track.get("rate", 0.0),

@@ -1,18 +1,20 @@
 """Pictures of a stream at regular times."""
 
+import functools
 from collections.abc import Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from headrace.kit.errors import AwsError
 from headrace.operation import Context
-from headrace.services.video import state
+from headrace.services.video import errors, state
 from headrace.services.video.playback import segments
 
 QUALITY_DEFAULT = 80
 INTERVAL_MIN_MS = 200
 
 
-class Shape(NamedTuple):
+class Shape(msgspec.Struct, frozen=True):
     """How pictures are made: JPEG or PNG, its quality (1..100), and its size where it is not the stream's own."""
 
     format: str
@@ -21,7 +23,7 @@ class Shape(NamedTuple):
     height: int | None = None
 
 
-class Picture(NamedTuple):
+class Picture(msgspec.Struct, frozen=True):
     """A picture at a time (milliseconds since 1970), or why there is none: NO_MEDIA, MEDIA_ERROR."""
 
     time_ms: int
@@ -57,16 +59,15 @@ def of_fragment(
 ) -> Sequence[bytes | None]:
     """The pictures of one fragment at times within it, whose time begins with `start_ms`; None where there is none."""
     try:
-        media = segments.timed_bytes(ctx, stream, fragment, start_ms)
-        answer: object = segments.ask(
-            "images", media=media, times_ms=list(times_ms), kind=shape.format, quality=shape.quality, width=shape.width,
+        read = functools.partial(segments.timed_bytes, ctx, stream, fragment, start_ms)
+        answer: Sequence[bytes | None] = segments.ask(
+            "images", read, times_ms=list(times_ms), kind=shape.format, quality=shape.quality, width=shape.width,
             height=shape.height,
         )  # fmt: skip
-    except AwsError as problem:
-        if "limit" in type(problem).__name__.lower():
-            raise
+    except errors.ClientLimitExceededException:
+        raise
+    except AwsError:
         return [None] * len(times_ms)
-    assert isinstance(answer, list)
     return answer
 
 

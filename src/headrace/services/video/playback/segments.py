@@ -1,8 +1,12 @@
 """Segments: fragments remuxed for players, each once, kept within a bound."""
 
+import functools
 import threading
 from collections import OrderedDict
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
 
 from headrace.operation import Context
 from headrace.services.video import errors, state
@@ -12,7 +16,7 @@ CACHE_SIZE_MAX_BYTES = 64 << 20
 _NS_PER_MS = 1_000_000
 
 
-class Segment(NamedTuple):
+class Segment(msgspec.Struct, frozen=True):
     """What a player gets of a fragment: the initialisation (of fMP4), and the media."""
 
     init: bytes
@@ -64,8 +68,8 @@ class Cache:
     ) -> Segment:
         try:
             _, _, container, kind, start_ms = key
-            media = timed_bytes(ctx, stream, fragment, int(str(start_ms)))
-            answer = ask("segment", media=media, container=container, kind=kind, shift_ms=0)
+            read = functools.partial(timed_bytes, ctx, stream, fragment, int(str(start_ms)))
+            answer = ask("segment", read, container=container, kind=kind, shift_ms=0)
             making.segment = Segment(answer["init"], answer["media"])
             with self._lock:
                 self.made += 1
@@ -93,10 +97,10 @@ def timed_bytes(ctx: Context, stream: state.Stream, fragment: state.Fragment, st
         raise errors.ResourceNotFoundException(f"Fragment {fragment.number} is no longer in the stream.") from None
 
 
-def ask(job: str, **arguments: object) -> dict[str, bytes]:
+def ask(job: str, media: Callable[[], bytes], **arguments: object) -> Any:
     """Let a remuxing process do a job; what is wrong with the media in AWS's words."""
     try:
-        answer: dict[str, bytes] = POOL.call(job, **arguments)
+        answer = POOL.call(job, media=media, **arguments)
         return answer
     except BadMedia as problem:
         raise in_words_of_aws(problem) from None

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from urllib.parse import urlencode
-from xml.sax.saxutils import quoteattr
 
 from headrace.services.video.playback.sessions import PlayedTrack, Session
 from headrace.services.video.playback.timeline import Entry
@@ -94,8 +93,14 @@ def manifest(session: Session, entries: Sequence[Entry], token: str, now_ms: int
         }  # fmt: skip
     sets = "".join(_adaptation(session, entries, token, number, track) for number, track in enumerate(session.tracks, 1))
     clock = "" if ended else f'<UTCTiming schemeIdUri="urn:mpeg:dash:utc:direct:2014" value="{_iso(now_ms)}"/>'
-    attributes = " ".join(f"{name}={quoteattr(value)}" for name, value in head.items())
+    attributes = " ".join(f"{name}={_quoted(value)}" for name, value in head.items())
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<MPD {attributes}><Period id="0" start="PT0S">{sets}</Period>{clock}</MPD>\n'
+
+
+def _quoted(value: str) -> str:
+    """A value as an attribute's."""
+    escaped = value.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
+    return f'"{escaped}"'
 
 
 def _duration(time_ms: int) -> str:
@@ -124,6 +129,6 @@ def _adaptation(session: Session, entries: Sequence[Entry], token: str, number: 
     return (
         f'<AdaptationSet id="{number}" contentType="{track.kind}" mimeType="{track.kind}/mp4" segmentAlignment="true" '
         f'startWithSAP="1"><Representation id="{number}" codecs="{track.name}" bandwidth="{max(1, rate)}" {shape}>'
-        f'<SegmentTemplate timescale="1000" startNumber="{first}" initialization={quoteattr(init)} media={quoteattr(media)}>'
+        f'<SegmentTemplate timescale="1000" startNumber="{first}" initialization={_quoted(init)} media={_quoted(media)}>'
         f"<SegmentTimeline>{''.join(steps)}</SegmentTimeline></SegmentTemplate></Representation></AdaptationSet>"
     )

@@ -7,7 +7,8 @@ again counts the same fragments and comes to the same numbers.
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
 
 from headrace.operation import Context
 from headrace.services.video import state
@@ -20,8 +21,7 @@ FOLLOWERS_MAX = 256
 GAP_MS = 50
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """A fragment in a session. `offset_ms` is the media played before it; `breaks` counts the discontinuities up to it.
 
     Where the next one begins about where this one ends, this one's duration is what lies between: the sound of a fragment
@@ -136,7 +136,7 @@ class Follower:
             if entry is not None:
                 if self._entries:
                     last = self._entries[-1]
-                    self._entries[-1] = replace(last, duration_ms=entry.offset_ms - last.offset_ms)
+                    self._entries[-1] = msgspec.structs.replace(last, duration_ms=entry.offset_ms - last.offset_ms)
                 self._entries.append(entry)
 
 

@@ -5,7 +5,8 @@ In: {"action", "recipientClientId", "messagePayload", "correlationId"}; out: {"m
 
 import json
 import re
-from typing import NamedTuple
+
+import msgspec
 
 ACTIONS = frozenset({"SDP_OFFER", "SDP_ANSWER", "ICE_CANDIDATE"})
 PAYLOAD_SIZE_MAX_BYTES = 10_240
@@ -13,7 +14,7 @@ _ID = re.compile(r"[a-zA-Z0-9_.-]{1,256}\Z")
 _BASE64 = re.compile(r"[a-zA-Z0-9+/=_-]+\Z")
 
 
-class Message(NamedTuple):
+class Message(msgspec.Struct, frozen=True):
     """One message of a client."""
 
     action: str
