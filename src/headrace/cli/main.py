@@ -13,6 +13,7 @@ from headrace.kit.settings import Settings, variable
 COMMANDS = {
     "up": "start the server",
     "demo": "run the bank example from end to end",
+    "stream": "show streams, follow one, or put lines into one",
     "video": "play a video stream, or write a clip of it",
     "env": "print the exports that point the AWS CLI and SDKs here",
     "status": "show what runs and how it flows",

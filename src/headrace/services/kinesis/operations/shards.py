@@ -58,15 +58,18 @@ def _matches(ctx: Context, stream: state.Stream, shard: state.Shard, chosen: dic
         return True
     if kind == "AT_LATEST":
         return shard.closed_at is None
+    # Shards that were opened later are children of those that were open then, unless the stream itself is younger.
+    oldest = max(ctx.clock.now() - stream.retention_hours * 3600, stream.created_at)
     if kind == "AT_TRIM_HORIZON":
-        time = ctx.clock.now() - stream.retention_hours * 3600
-        # Shards that were opened later are children of those that were open then, unless the stream itself is younger.
-        return shard.opened_at <= max(time, stream.created_at) and (shard.closed_at is None or shard.closed_at > time)
+        return _open_at(shard, oldest)
     if chosen.get("Timestamp") is None:
         raise errors.InvalidArgumentException(f"Timestamp is required for the shard filter {kind}.")
-    time = float(chosen["Timestamp"])
-    ended_later = shard.closed_at is None or shard.closed_at > time
-    return ended_later and (kind == "FROM_TIMESTAMP" or shard.opened_at <= time)
+    time = max(float(chosen["Timestamp"]), oldest)
+    return _open_at(shard, time) if kind == "AT_TIMESTAMP" else shard.closed_at is None or shard.closed_at >= time
+
+
+def _open_at(shard: state.Shard, time: float) -> bool:
+    return shard.opened_at <= time and (shard.closed_at is None or shard.closed_at > time)
 
 
 @operation
