@@ -3,6 +3,7 @@
 `make browser` runs these: they need Chromium, Node.js, and the packages that it takes into build/browser.
 """
 
+import contextlib
 import datetime
 import ipaddress
 import json
@@ -112,6 +113,41 @@ def test_dash__is_played_live_by_dash_js(server: HeadraceServer, client: Callabl
     assert seen["problems"] == []
     assert seen["second"]["frames"] - seen["first"]["frames"] >= 40
     assert 2500 < seen["second"]["burnt"] - seen["first"]["burnt"] < 5000
+
+
+def test_hls__goes_on_after_the_server_was_killed(tmp_path: Path) -> None:
+    server = HeadraceServer(tmp_path / "data").start()
+    account = "000000000000"
+    server.client("kinesisvideo").create_stream(StreamName="camera", DataRetentionInHours=1)
+    cameras = [Camera(server, account, "camera")]
+    time.sleep(4.0)
+    url = server.client("kinesis-video-archived-media").get_hls_streaming_session_url(
+        StreamName="camera", HLSFragmentSelector={"FragmentSelectorType": "PRODUCER_TIMESTAMP"},
+        DiscontinuityMode="ON_DISCONTINUITY",
+    )["HLSStreamingSessionURL"]  # fmt: skip
+
+    def kill() -> None:
+        time.sleep(7.0)
+        server.kill()
+        with contextlib.suppress(OSError):
+            cameras[0].stop()
+        server.start()
+        cameras.append(Camera(server, account, "camera"))
+
+    killing = threading.Thread(target=kill)
+    killing.start()
+    try:
+        page = url.replace("getHLSMasterPlaylist.m3u8", "player.html")
+        seen = browser("hls", page=page, seconds=14, screenshot=str(PICTURES / "killed.png"))
+        killing.join()
+    finally:
+        for camera in cameras[1:]:
+            camera.stop()
+        server.stop()
+    # The second camera's own time began anew, and it is what is shown in the end.
+    assert seen["second"]["frames"] - seen["first"]["frames"] > 200
+    assert seen["second"]["burnt"] < 15_000
+    assert "frames shown" in seen["second"]["status"]
 
 
 class SecureServer(HeadraceServer):

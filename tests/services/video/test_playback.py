@@ -294,6 +294,36 @@ def test_dash__manifest_leads_to_every_frame(client: Client, stream: str, record
     assert shown(media) == [(at - 2000, at) for at in range(2000, 6000, 40)]
 
 
+def test_codec_private_data__may_change_in_hls_and_not_in_dash(
+    server: HeadraceServer, client: Client, account: str, stream: str, hls: Callable[..., str]
+) -> None:
+    start_ms = now_ms() - 20_000
+    send(server, account, stream, pictures.video(2.0, every=1.0), start_ms)
+    send(server, account, stream, pictures.video(1.0, width=480, height=270), start_ms + 2000)
+    playlist = Playlist(renditions(hls("ON_DEMAND", start_ms, start_ms + 5000))[0])
+    assert len(playlist.inits) == 2
+    assert len(shown(fetch(playlist.inits[0]) + b"".join(map(fetch, playlist.segments[:2])))) == 50
+    with av.open(io.BytesIO(fetch(playlist.inits[1]) + fetch(playlist.segments[2])), format="mp4") as source:
+        assert source.streams.video[0].width == 480
+    manifest = _archive(client).get_dash_streaming_session_url(
+        StreamName=stream, PlaybackMode="ON_DEMAND", DASHFragmentSelector=_range(start_ms, start_ms + 5000)
+    )["DASHStreamingSessionURL"]
+    template = ElementTree.fromstring(fetch(manifest)).find(".//mpd:SegmentTemplate", NAMESPACE)
+    assert template is not None
+    urls = [urljoin(manifest, template.get("media", "").replace("$Number$", str(number))) for number in range(3)]
+    assert [_status(url) for url in urls] == [200, 200, 400]
+
+
+def test_hls__of_sound_alone(server: HeadraceServer, account: str, stream: str, hls: Callable[..., str]) -> None:
+    start_ms = now_ms() - 20_000
+    send(server, account, stream, pictures.video(2.0, codec="", audio="aac"), start_ms)
+    master = hls("ON_DEMAND", start_ms, start_ms + 5000)
+    assert 'CODECS="mp4a.40.2"' in fetch(master).decode()
+    (playlist,) = map(Playlist, renditions(master))
+    with av.open(io.BytesIO(playlist.media()), format="mp4") as source:
+        assert sum(frame.samples for frame in source.decode(audio=0)) == pytest.approx(2 * 48000, abs=2048)
+
+
 def test_dash__live_manifest_slides(
     server: HeadraceServer, client: Client, account: str, stream: str, film: pictures.Video
 ) -> None:

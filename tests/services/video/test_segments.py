@@ -74,10 +74,10 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What was remuxed; it takes a moment."""
     asked: list[str] = []
 
-    def ask(job: str, read: Any, **arguments: Any) -> dict[str, bytes]:
+    def ask(job: str, read: Any, **arguments: Any) -> dict[str, Any]:
         asked.append(arguments["kind"])
         time.sleep(0.05)
-        return {"init": b"i" * 10, "media": b"m" * 90}
+        return {"init": b"i" * 10, "media": b"m" * 90, "tracks": []}
 
     monkeypatch.setattr(segments, "ask", ask)
     return asked
@@ -106,7 +106,7 @@ def test_cache__is_bounded_and_forgets_what_was_used_longest_ago(made: list[str]
 
 
 def test_cache__a_failure_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers: list[Any] = [InvalidMediaFrameException("no"), {"init": b"", "media": b"m"}]
+    answers: list[Any] = [InvalidMediaFrameException("no"), {"init": b"", "media": b"m", "tracks": []}]
 
     def ask(job: str, read: Any, **arguments: Any) -> Any:
         answer = answers.pop(0)

@@ -105,7 +105,7 @@ def _tracks(ctx: Context, stream: state.Stream, fragment: state.Fragment, protoc
     tracks = tuple(
         PlayedTrack(
             track["kind"], track["codec"], track["name"], track.get("width", 0), track.get("height", 0), track.get("rate", 0.0),
-            track.get("sample_rate", 0),
+            track.get("sample_rate", 0), segments.fingerprint(track["private"]),
         )
         for track in found
     )  # fmt: skip

@@ -53,8 +53,13 @@ class _Asked:
 
     def segment(self, container: str, kind: str) -> segments.Segment:
         entry = self.entry()
-        start_ms = entry.offset_ms if self.session.protocol == "dash" else entry.start_ms
-        return segments.CACHE.get(self.ctx, self.stream, entry.fragment, container, kind, start_ms)
+        if self.session.protocol != "dash":
+            return segments.CACHE.get(self.ctx, self.stream, entry.fragment, container, kind, entry.start_ms)
+        found = segments.CACHE.get(self.ctx, self.stream, entry.fragment, container, kind, entry.offset_ms)
+        # A manifest has one initialisation for all of its segments; HLS names another where the codec's data changes.
+        if found.private.get(kind) != next(track.private for track in self.session.tracks if track.kind == kind):
+            raise errors.InvalidCodecPrivateDataException("The codec private data changes within the session.")
+        return found
 
 
 def _text(kind: str, text: str) -> OpenAnswer:

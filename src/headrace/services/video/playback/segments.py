@@ -1,6 +1,7 @@
 """Segments: fragments remuxed for players, each once, kept within a bound."""
 
 import functools
+import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -17,10 +18,14 @@ _NS_PER_MS = 1_000_000
 
 
 class Segment(msgspec.Struct, frozen=True):
-    """What a player gets of a fragment: the initialisation (of fMP4), and the media."""
+    """What a player gets of a fragment: the initialisation (of fMP4), and the media.
+
+    `private` tells the codec private data of its tracks apart, by their kind.
+    """
 
     init: bytes
     media: bytes
+    private: dict[str, str] = {}
 
 
 class _Making:
@@ -70,7 +75,8 @@ class Cache:
             _, _, container, kind, start_ms = key
             read = functools.partial(timed_bytes, ctx, stream, fragment, int(str(start_ms)))
             answer = ask("segment", read, container=container, kind=kind, shift_ms=0)
-            making.segment = Segment(answer["init"], answer["media"])
+            private = {track["kind"]: fingerprint(track["private"]) for track in answer["tracks"]}
+            making.segment = Segment(answer["init"], answer["media"], private)
             with self._lock:
                 self.made += 1
                 self._keep(key, making.segment)
@@ -86,6 +92,11 @@ class Cache:
         while self.size_bytes > self._size_max_bytes:
             _, old = self._kept.popitem(last=False)
             self.size_bytes -= len(old.init) + len(old.media)
+
+
+def fingerprint(private: bytes) -> str:
+    """Tells codec private data apart."""
+    return hashlib.sha256(private).hexdigest()[:16]
 
 
 def timed_bytes(ctx: Context, stream: state.Stream, fragment: state.Fragment, start_ms: int) -> bytes:

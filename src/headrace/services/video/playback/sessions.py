@@ -23,7 +23,7 @@ FORGET_PER_STEP = 100
 
 
 class PlayedTrack(msgspec.Struct, frozen=True):
-    """A track as players need to know it: `name` is that of RFC 6381."""
+    """A track as players need to know it: `name` is that of RFC 6381, `private` tells codec private data apart."""
 
     kind: str
     codec: str
@@ -32,6 +32,7 @@ class PlayedTrack(msgspec.Struct, frozen=True):
     height: int = 0
     rate: float = 0.0
     sample_rate: int = 0
+    private: str = ""
 
 
 class Session(msgspec.Struct, frozen=True):
