@@ -2,6 +2,7 @@
 
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any
 
 from headrace.services.analytics.engine.aggregates import needs_double
@@ -242,8 +243,8 @@ class ExtremeSlider(Slider):
 class PlaceSlider(Slider):
     """FIRST_VALUE, LAST_VALUE, NTH_VALUE and LAG: the value at a place of the window, counted from its begin or its end."""
 
-    def __init__(self, place: int, ignore_nulls: bool) -> None:
-        self._place, self._ignore = place, ignore_nulls
+    def __init__(self, place: int, ignore_nulls: bool, behind: bool = False) -> None:
+        self._place, self._ignore, self._behind = place, ignore_nulls, behind
         self._values: deque[Any] = deque()
         self._default: Any = None
 
@@ -260,13 +261,13 @@ class PlaceSlider(Slider):
         """The value at the place."""
         place = self._place
         if self._ignore:
-            found: list[Any] = []
-            wanted = place + 1 if place >= 0 else -place
-            for value in self._values if place >= 0 else reversed(self._values):
-                if value is not None:
-                    found.append(value)
-                    if len(found) == wanted:
-                        return value
+            # LAG counts from the row before the current one.
+            left = place + 1 if place >= 0 else -place - self._behind
+            ordered = iter(self._values) if place >= 0 else reversed(self._values)
+            for value in islice(ordered, int(self._behind), None):
+                left -= value is not None
+                if not left:
+                    return value
             return self._default
         if -len(self._values) <= place < len(self._values):
             return self._values[place]
@@ -398,7 +399,7 @@ def slider(call: Call, arguments: list[Compiled]) -> tuple[SqlType, Callable[[],
         if not isinstance(number, int) or number < 0:
             raise TypeProblem(f"'{name}' takes a constant number of rows")
         if name == "LAG":
-            return kind, lambda: PlaceSlider(-1 - number, ignore), 1 if len(arguments) < 3 else 3
+            return kind, lambda: PlaceSlider(-1 - number, ignore, True), 1 if len(arguments) < 3 else 3
         place = -number if "FROM LAST" in call.words else number - 1
         return kind, lambda: PlaceSlider(place, ignore), 1
     raise TypeProblem(f"'{name}' is no function over a window")
