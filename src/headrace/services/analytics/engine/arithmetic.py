@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from headrace.services.analytics.engine import instants
-from headrace.services.analytics.engine.casting import cast, convert
+from headrace.services.analytics.engine.casting import cast, convert, in_calendar
 from headrace.services.analytics.engine.evaluate import Builder, Compiled, Invocation, Rows, TypeProblem, each, strict
 from headrace.services.analytics.engine.sqltypes import (
     BIGINT,
@@ -78,8 +78,8 @@ def _number(name: str, left: Compiled, right: Compiled) -> Compiled:
         scale = left.type.scale + right.type.scale if name == "*" else max(left.type.scale, right.type.scale)
         scaled = SqlType("DECIMAL", 38, 9 if name == "/" else scale)
     elif kind.is_whole:
-        # Sums of small numbers do not overflow on the way to where they are put.
-        scaled = kind if kind.kind in ("INTEGER", "BIGINT") else SqlType("INTEGER")
+        # What does not fit is noticed where it is put: sums of small numbers do not overflow on the way.
+        scaled = kind if name in ("/", "MOD") else BIGINT
     elif kind.is_approximate:
         kind = scaled = DOUBLE
     operands = [cast(one, kind) for one in (left, right)]
@@ -104,7 +104,7 @@ def _shift(name: str, left: Compiled, right: Compiled) -> Compiled | None:
     if (one.is_instant or one.kind == "TIME") and two.kind == "INTERVAL" and name in "+-":
         if one.kind == "TIME":
             return strict(lambda rows, a, b: (a + sign * b) % instants.DAY_MS, (left, right), one)
-        return strict(lambda rows, a, b: a + sign * b, (left, right), one)
+        return strict(lambda rows, a, b: in_calendar(rows, a + sign * b), (left, right), one)
     if one.is_instant and two == MONTHS and name in "+-":
         function = each(lambda ms, months: instants.add_months(ms, sign * months), one)
         return strict(function, (left, right), one)
@@ -307,7 +307,7 @@ def like(invocation: Invocation) -> Compiled:
     def match(text: str, wanted: str) -> bool:
         return like_pattern(wanted, escape, similar).fullmatch(text) is not None
 
-    return strict(each(match, BOOLEAN, (re.error,)), (operand, pattern), BOOLEAN)
+    return strict(each(match, BOOLEAN), (operand, pattern), BOOLEAN)
 
 
 def choose(invocation: Invocation, whens: list[tuple[Compiled, Compiled]], default: Compiled) -> Compiled:

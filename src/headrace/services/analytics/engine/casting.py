@@ -199,6 +199,15 @@ def _floats(column: Vector) -> Array:
     return np.array([0.0 if value is None else float(value) for value in column.values.tolist()], np.float64)
 
 
+def in_calendar(rows: Rows, times: Array) -> Array:
+    """Moments, of which those that no calendar has fail their rows."""
+    if len(times) and (times.min() < instants.FIRST_MS or times.max() > instants.LAST_MS):
+        outside = (times < instants.FIRST_MS) | (times > instants.LAST_MS)
+        rows.fail(outside, "Timestamp out of range")
+        return np.where(outside, 0, times)
+    return times
+
+
 def castable(source: SqlType, target: SqlType) -> bool:
     """Whether `convert` knows the way."""
     if source.kind in ("NULL", target.kind) or target.is_text:

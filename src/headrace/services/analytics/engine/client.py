@@ -36,7 +36,7 @@ _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
 
 
 class EngineError(Exception):
-    """The process failed at what it was asked, in a way that is not the code's fault. It still runs."""
+    """The process failed at what it was asked, in a way that is not the code's fault. After a `step`: open the program anew."""
 
 
 class Engine:

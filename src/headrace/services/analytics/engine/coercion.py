@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from headrace.services.analytics.engine import instants
-from headrace.services.analytics.engine.casting import convert
+from headrace.services.analytics.engine.casting import castable, convert, in_calendar
 from headrace.services.analytics.engine.evaluate import Rows, mark
 from headrace.services.analytics.engine.sqltypes import BIGINT, BOOLEAN, DOUBLE, VARCHAR, SqlType, Vector, from_objects, objects
 
@@ -85,7 +85,8 @@ def _of_type(rows: Rows, values: list[Any], found: type, kind: SqlType) -> Vecto
         texts = objects([None if none else value for value, none in zip(values, empty.tolist(), strict=True)])
         return convert(rows, Vector(texts, empty if empty.any() else None), VARCHAR, kind)
     if kind.is_instant and found is int:
-        return Vector(np.array(values, np.int64))  # milliseconds since 1970
+        bounded = [max(min(value, instants.LAST_MS + 1), instants.FIRST_MS - 1) for value in values]
+        return Vector(in_calendar(rows, np.array(bounded, np.int64)))  # milliseconds since 1970
     source = _SOURCES.get(found)
     if source is None:
         for place in range(len(values)):
@@ -96,7 +97,7 @@ def _of_type(rows: Rows, values: list[Any], found: type, kind: SqlType) -> Vecto
         make, source = Decimal, SqlType("DECIMAL", 38, 0)
     array = objects([make(value) for value in values] if make else values)
     column = Vector(array if source.is_object else array.astype(source.dtype))
-    if (kind.kind == "BOOLEAN" and source.kind not in ("BOOLEAN", "BIGINT", "VARCHAR")) or (kind.is_number and found is bool):
+    if not castable(source, kind) or (kind.is_number and found is bool):
         for place in range(len(values)):
             mark(rows, place, f"Could not cast '{values[place]}' to {kind}")
         return Vector(np.zeros(len(values), object if kind.is_object else kind.dtype))

@@ -1,5 +1,6 @@
 """How an expression is computed over the rows of a batch, and what becomes of rows where it cannot be."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -123,7 +124,10 @@ def strict(kernel: Kernel, arguments: Sequence[Compiled], kind: SqlType) -> Comp
     return Compiled(kind, run)
 
 
-def each(function: Callable[..., Any], kind: SqlType, caught: tuple[type[Exception], ...] = ()) -> Kernel:
+_CAUGHT = (ValueError, ArithmeticError, re.error)
+
+
+def each(function: Callable[..., Any], kind: SqlType, caught: tuple[type[Exception], ...] = _CAUGHT) -> Kernel:
     """A kernel that calls a function of plain values for each row; exceptions of the kinds `caught` fail the row."""
 
     def kernel(rows: Rows, *columns: Array) -> Array:

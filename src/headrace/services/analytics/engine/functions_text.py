@@ -55,7 +55,7 @@ def substring(invocation: Invocation) -> Compiled:
     invocation.need(2, 3)
     operand, start, *rest = invocation.arguments
     if start.type.is_text and not rest:
-        return Compiled(VARCHAR, _noticing_nulls(strict(each(_found, VARCHAR, (re.error,)), (operand, start), VARCHAR)))
+        return Compiled(VARCHAR, _noticing_nulls(strict(each(_found, VARCHAR), (operand, start), VARCHAR)))
     numbers = [cast(one, INTEGER) for one in (start, *rest)]
     return strict(each(cut, VARCHAR), [*_texts(invocation, 1), *numbers], VARCHAR)
 
@@ -110,7 +110,7 @@ def regex_replace(invocation: Invocation) -> Compiled:
                 return head + tail[: found.start()] + new + tail[found.end() :]
         return text
 
-    return strict(each(put, VARCHAR, (re.error,)), [*_texts(invocation, 3), *numbers], VARCHAR)
+    return strict(each(put, VARCHAR), [*_texts(invocation, 3), *numbers], VARCHAR)
 
 
 def side(left: bool) -> Builder:
@@ -128,7 +128,7 @@ def side(left: bool) -> Builder:
 def char_code(invocation: Invocation) -> Compiled:
     """CHAR: the letter of a code."""
     invocation.need(1)
-    return strict(each(chr, VARCHAR, (ValueError,)), [cast(invocation.arguments[0], INTEGER)], VARCHAR)
+    return strict(each(chr, VARCHAR), [cast(invocation.arguments[0], INTEGER)], VARCHAR)
 
 
 def json_value(invocation: Invocation) -> Compiled:
@@ -198,7 +198,7 @@ def power(invocation: Invocation) -> Compiled:
     invocation.need(2)
 
     operands = [cast(one, DOUBLE) for one in invocation.arguments]
-    return strict(each(math.pow, DOUBLE, (ValueError, OverflowError)), operands, DOUBLE)
+    return strict(each(math.pow, DOUBLE), operands, DOUBLE)
 
 
 def rounded(invocation: Invocation) -> Compiled:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from headrace.services.analytics.engine import patterns
-from headrace.services.analytics.engine.casting import cast
+from headrace.services.analytics.engine.casting import cast, in_calendar
 from headrace.services.analytics.engine.evaluate import Builder, Compiled, Invocation, Rows, TypeProblem, each, strict
 from headrace.services.analytics.engine.instants import DAY_MS, UNITS_MONTHS, UNITS_MS, add_months
 from headrace.services.analytics.engine.sqltypes import (
@@ -205,7 +205,7 @@ def timestamp_add(invocation: Invocation) -> Compiled:
         return strict(function, invocation.arguments[1:], TIMESTAMP)
     if unit not in UNITS_MS:
         raise TypeProblem(f"TIMESTAMPADD knows no unit {unit}")
-    return strict(lambda rows, count, ms: ms + count * UNITS_MS[unit], invocation.arguments[1:], TIMESTAMP)
+    return strict(lambda rows, count, ms: in_calendar(rows, ms + count * UNITS_MS[unit]), invocation.arguments[1:], TIMESTAMP)
 
 
 def from_char(kind: SqlType) -> Builder:
@@ -221,7 +221,7 @@ def from_char(kind: SqlType) -> Builder:
             ms = patterns.reader(form)(text)
             return ms if kind == TIMESTAMP else ms // DAY_MS * DAY_MS if kind == DATE else ms % DAY_MS
 
-        return strict(each(read, kind, (ValueError,)), (pattern, operand), kind)
+        return strict(each(read, kind), (pattern, operand), kind)
 
     return build
 
@@ -233,7 +233,7 @@ def to_char(invocation: Invocation) -> Compiled:
     if not pattern.type.is_text or not (operand.type.is_instant or operand.type.kind == "TIME"):
         raise invocation.refuse()
 
-    return strict(each(lambda form, ms: patterns.writer(form)(ms), VARCHAR, (ValueError,)), (pattern, operand), VARCHAR)
+    return strict(each(lambda form, ms: patterns.writer(form)(ms), VARCHAR), (pattern, operand), VARCHAR)
 
 
 def to_timestamp(invocation: Invocation) -> Compiled:
@@ -242,7 +242,7 @@ def to_timestamp(invocation: Invocation) -> Compiled:
     (operand,) = invocation.arguments
     if not operand.type.is_number:
         raise invocation.refuse()
-    return strict(lambda rows, a: a.copy(), (cast(operand, BIGINT),), TIMESTAMP)
+    return strict(lambda rows, a: in_calendar(rows, a.copy()), (cast(operand, BIGINT),), TIMESTAMP)
 
 
 def unix_timestamp(invocation: Invocation) -> Compiled:

@@ -5,6 +5,8 @@ from datetime import UTC, date, datetime, time, timedelta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY_MS = 86_400_000
+FIRST_MS = -62_135_596_800_000  # 0001-01-01
+LAST_MS = 253_402_300_799_999  # 9999-12-31
 UNITS_MS = {"SECOND": 1000, "MINUTE": 60_000, "HOUR": 3_600_000, "DAY": DAY_MS, "WEEK": 7 * DAY_MS, "MILLISECOND": 1}
 UNITS_MONTHS = {"MONTH": 1, "QUARTER": 3, "YEAR": 12}
 UNITS = {*UNITS_MS, *UNITS_MONTHS}

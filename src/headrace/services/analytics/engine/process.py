@@ -77,6 +77,14 @@ class Worker:
     def step(self, records: dict[str, list[Any]], now_ms: int | None, outputs: list[list[str]], watch: list[str]) -> list[Any]:
         """Records in, rows and changes out."""
         program = self._opened()
+        self._program = None  # if this fails, what the program holds is of no use
+        answer = self._stepped(program, records, now_ms, outputs, watch)
+        self._program = program
+        return answer
+
+    def _stepped(
+        self, program: Program, records: dict[str, list[Any]], now_ms: int | None, outputs: list[list[str]], watch: list[str]
+    ) -> list[Any]:
         pushed: dict[str, Any] = {}
         for stream, (data, arrivals, keys, numbers, shards) in records.items():
             decoded = self._readers[stream].read(data)

@@ -7,6 +7,7 @@ never goes back. `advance` moves the clock without rows: windows that end at or 
 their times and the calls of `advance`, never on how the rows were cut into batches (sums of floats: to the last digits).
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -63,6 +64,7 @@ ERROR_FIELDS = [
 ]
 OUTPUT = "OUTPUT"
 _CLOCK = "clock"
+_CODE = "code"
 
 
 class Pump:
@@ -91,7 +93,10 @@ class Pump:
 class Program:
     """One application's streams, pumps and windows. Not safe for several threads."""
 
-    def __init__(self, inputs: Sequence[InputSchema], catalog: Catalog, pumps: Sequence[Pump]) -> None:
+    def __init__(self, inputs: Sequence[InputSchema], catalog: Catalog, pumps: Sequence[Pump], fingerprint: bytes) -> None:
+        self._fingerprint = fingerprint
+        self._fingerprint_saved = False
+        self._stale: list[str] = []  # pieces of other code, which are to be removed
         self._inputs = {one.name: one for one in inputs}
         self._streams = catalog.streams
         self._tables = catalog.tables
@@ -159,6 +164,10 @@ class Program:
             self._errors.append((time, "ERROR", name[:32], reasons[place][:4096], time, row[:49152], pump))
 
     def _step(self, given: Mapping[str, Batch], now_ms: int | None) -> None:
+        with np.errstate(all="ignore"):  # what is wrong with a row is said in the error stream
+            self._stepped(given, now_ms)
+
+    def _stepped(self, given: Mapping[str, Batch], now_ms: int | None) -> None:
         clock = max([self._clock, now_ms or 0, *(int(batch.times[-1]) for batch in given.values())])
         waiting: dict[str, list[Batch]] = {name: [batch] for name, batch in given.items()}
         for name, entry in self._streams.items():
@@ -254,9 +263,15 @@ class Program:
 
     def _pieces(self, everything: bool) -> dict[str, bytes | None]:
         pieces: dict[str, bytes | None] = {}
+        if not everything:
+            pieces.update(dict.fromkeys(self._stale))
+            self._stale = []
         if everything or self._clock != self._saved_clock:
             pieces[_CLOCK] = encode(self._clock)
             self._saved_clock = self._saved_clock if everything else self._clock
+        if everything or not self._fingerprint_saved:
+            pieces[_CODE] = self._fingerprint
+            self._fingerprint_saved = not everything
         for pump in self._pumps:
             for place, node in enumerate(pump.nodes()):
                 for name, data in node.save(everything).items():
@@ -268,10 +283,14 @@ class Program:
         return encode({name: data for name, data in self._pieces(everything=True).items() if data is not None})
 
     def restore(self, state: bytes | Mapping[str, bytes]) -> None:
-        """Continue from a state of the same code: bytes of `state`, or all pieces of `changes`."""
+        """Continue from a state: bytes of `state`, or all pieces of `changes`. Of a state of other code only the clock counts."""
         pieces = decode(state) if isinstance(state, bytes) else state
         if _CLOCK in pieces:
             self._clock = self._saved_clock = decode(pieces[_CLOCK])
+        if pieces.get(_CODE) != self._fingerprint:
+            self._stale = [name for name in pieces if name not in (_CLOCK, _CODE)]
+            return
+        self._fingerprint_saved = True
         for pump in self._pumps:
             for place, node in enumerate(pump.nodes()):
                 start = f"{pump.name}/{place}/"
@@ -297,6 +316,9 @@ class _Compiler:
     def __init__(self, code: str, inputs: Sequence[InputSchema], references: Sequence[ReferenceSchema]) -> None:
         source, self._statements = parse(code)
         self._source = source
+        # What the pieces of a state mean follows from the code and the types of its inputs.
+        described = repr([code, [(one.name, one.columns) for one in inputs], [(one.name, one.columns) for one in references]])
+        self._fingerprint = hashlib.sha256(described.encode()).digest()
         self._inputs = inputs
         self._catalog = Catalog(source)
         for schema in inputs:
@@ -319,7 +341,7 @@ class _Compiler:
             pump = self._pump(name, statement)
             if started:
                 pumps.append(pump)
-        return Program(self._inputs, self._catalog, self._ordered(pumps))
+        return Program(self._inputs, self._catalog, self._ordered(pumps), self._fingerprint)
 
     def _declare(self, statement: Statement) -> None:
         catalog = self._catalog
