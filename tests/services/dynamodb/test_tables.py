@@ -237,4 +237,3 @@ def test_limits_and_endpoints(client: Client) -> None:
     db = client("dynamodb")
     assert db.describe_limits()["TableMaxReadCapacityUnits"] == 40000
     assert len(db.describe_endpoints()["Endpoints"]) == 1
-    assert refused(db.create_backup, TableName="simple", BackupName="abc")[0] == "UnknownOperationException"

@@ -38,6 +38,50 @@ class DuplicateItemException(AwsError):
     """A statement inserts an item with a key that is there already."""
 
 
+class TableNotFoundException(AwsError):
+    """There is no such table, say the operations on backups and exports."""
+
+
+class TableAlreadyExistsException(AwsError):
+    """A table can't be restored under the name of one that is there."""
+
+
+class BackupNotFoundException(AwsError):
+    """There is no such backup."""
+
+
+class BackupInUseException(AwsError):
+    """The backup is being made or restored."""
+
+
+class PointInTimeRecoveryUnavailableException(AwsError):
+    """The table's changes are not kept."""
+
+
+class InvalidRestoreTimeException(AwsError):
+    """The table can't be had as it was then."""
+
+
+class InvalidExportTimeException(AwsError):
+    """The table can't be exported as it was then."""
+
+
+class ExportNotFoundException(AwsError):
+    """There is no such export."""
+
+
+class ExportConflictException(AwsError):
+    """A client token was used again for another export."""
+
+
+class ImportNotFoundException(AwsError):
+    """There is no such import."""
+
+
+class ImportConflictException(AwsError):
+    """A client token was used again for another import."""
+
+
 class ExpiredIteratorException(AwsError):
     """A shard iterator is older than fifteen minutes."""
 
@@ -54,6 +98,11 @@ def no_resource() -> ResourceNotFoundException:
 def no_table(name: str) -> ResourceNotFoundException:
     """What table operations say of a missing table."""
     return ResourceNotFoundException(f"Requested resource not found: Table: {name} not found")
+
+
+def in_use(why: str) -> ResourceInUseException:
+    """A table that can't be changed now."""
+    return ResourceInUseException(f"Attempt to change a resource which is still in use: {why}")
 
 
 def condition_failed(item: Any = None) -> ConditionalCheckFailedException:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from headrace.kit.errors import ValidationException
-from headrace.services.dynamodb import limits, state
+from headrace.services.dynamodb import history, limits, state
 from headrace.services.dynamodb.engine import keys, values
 from headrace.services.dynamodb.engine.values import Item
 from headrace.services.dynamodb.state import Table
@@ -91,6 +91,8 @@ def write(
         if table.expiry is not None:
             write_expiry(tx, table, place, item)
     _count(tx, table, place, old, new)
+    if table.history is not None:
+        history.append(tx, table.history, now_ms, place, new, old)
     if table.logs:
         _append_change(tx, table, place, event, old, new, item, now_ms, by_expiry)
 

@@ -21,7 +21,7 @@ def table(found: Table, counted: Counted, index_counts: dict[str, int], *, statu
         "AttributeDefinitions": [{"AttributeName": name, "AttributeType": kind} for name, kind in row.definitions.items()],
         "TableName": row.name,
         "KeySchema": key_schema(row.partition, row.sort),
-        "TableStatus": status,
+        "TableStatus": "CREATING" if row.making and status == "ACTIVE" else status,
         "CreationDateTime": row.created_at,
         "ProvisionedThroughput": _throughput(row.read_units, row.write_units),
         "TableSizeBytes": counted.size_bytes,
@@ -43,6 +43,8 @@ def table(found: Table, counted: Counted, index_counts: dict[str, int], *, statu
     everywhere = [_index(found, one, index_counts) for one in row.indexes if not one.local]
     if everywhere:
         described["GlobalSecondaryIndexes"] = everywhere
+    if row.restored is not None:
+        described["RestoreSummary"] = row.restored
     described.update(_stream_settings(found))
     return described
 

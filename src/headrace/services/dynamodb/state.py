@@ -11,6 +11,12 @@
     ("dynamodb", "expiry") + seconds + table id + place   → the table's account, region and name
     ("dynamodb", "fill", table id, index number)          → Fill: an index, or the expiry, that old items are still put into
     ("dynamodb", "doomed", number)                        → Doomed: what a worker has to remove
+    ("dynamodb", "history", history id)                   what was changed in a table (layers.log), see `history`
+    ("dynamodb", "space", number) + place                 items as they are in a table: those of a backup or an export
+    ("dynamodb", "backup", account, region, id)           → Backup (in `backups`)
+    ("dynamodb", "export", account, region, id)           → Export (in `exports`)
+    ("dynamodb", "import", account, region, id)           → Import (in `imports`)
+    ("dynamodb", "job", number)                           → Job (in `jobs`): a copy that is being made
     ("dynamodb", "token", account, region, token)         → Token: a transaction that was carried out
     TOKEN_TIMERS                                          when each token is forgotten (layers.timer)
 
@@ -21,7 +27,7 @@ it goes.
 Tables are kept compiled per process. Whoever uses one compares the row's bytes in its transaction with those that were compiled.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -83,6 +89,14 @@ class TableRow(msgspec.Struct, omit_defaults=True):
     ttl_enabled: bool = False
     protected: bool = False
     table_class: str | None = None
+    # What is changed is written down under this number while `recovery_days` or a job that copies the table (`holds`) needs it.
+    history_id: int = 0
+    recovery_days: int = 0
+    recovery_since: float = 0.0
+    holds: int = 0
+    # A table that is still being restored or imported has no items to show.
+    making: bool = False
+    restored: dict[str, Any] | None = None
 
 
 class StreamRow(msgspec.Struct, omit_defaults=True):
@@ -149,8 +163,8 @@ class Table:
     """A table, compiled: what every operation on its items needs at hand."""
 
     __slots__ = (
-        "account", "counts", "expiry", "expiry_value", "indexes", "key", "local_indexes", "logs", "prefix", "raw", "region",
-        "row", "schema", "with_new", "with_old",
+        "account", "counts", "expiry", "expiry_value", "history", "indexes", "key", "local_indexes", "logs", "prefix", "raw",
+        "region", "row", "schema", "with_new", "with_old",
     )  # fmt: skip
 
     def __init__(self, account: str, region: str, key: bytes, raw: bytes) -> None:
@@ -170,6 +184,7 @@ class Table:
             self.logs = tuple(log_of(row.stream_id, shard) for shard in range(limits.STREAM_SHARDS))
         self.with_new = row.stream_view in ("NEW_IMAGE", "NEW_AND_OLD_IMAGES")
         self.with_old = row.stream_view in ("OLD_IMAGE", "NEW_AND_OLD_IMAGES")
+        self.history = tuples.pack(("dynamodb", "history", row.history_id)) if row.history_id else None
         self.expiry = row.ttl_attribute if row.ttl_enabled else None
         self.expiry_value = msgspec.msgpack.encode((account, region, row.name))
 
@@ -233,7 +248,7 @@ def find(ctx: Scope, name: str) -> Table | None:
 def table_of(ctx: Scope, name: str) -> Table:
     """The table, for operations on items; ResourceNotFoundException."""
     table = find(ctx, name)
-    if table is None:
+    if table is None or table.row.making:
         raise errors.no_resource()
     return table
 
@@ -260,6 +275,18 @@ def _name_in_arn(ctx: Scope, arn: str) -> str:
 def save(ctx: Context, row: TableRow) -> None:
     """Write a table's row."""
     TABLES.put(ctx.tx, row, ctx.account, ctx.region, row.name)
+
+
+def own_row(ctx: Scope, name: str) -> TableRow:
+    """A table's row for who changes it: the compiled table is shared, and a transaction may be run again."""
+    row = TABLES.get(ctx.tx, ctx.account, ctx.region, name)
+    assert row is not None
+    return row
+
+
+def space_of(number: int) -> bytes:
+    """The prefix of a space: items by their places, beside their tables."""
+    return tuples.pack(("dynamodb", "space", number))
 
 
 def next_number(tx: Transaction) -> int:

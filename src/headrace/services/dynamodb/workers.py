@@ -7,7 +7,8 @@ import msgspec
 
 from headrace.layers import log, timer
 from headrace.operation import Context
-from headrace.services.dynamodb import changes, fills, items, limits, state
+from headrace.services.dynamodb import changes, fills, history, items, jobs, limits, state
+from headrace.services.dynamodb.backups import BACKUPS, finish_backup, finish_table
 from headrace.services.dynamodb.engine import keys
 from headrace.store.tuples import Item, after_prefix
 from headrace.workers import Worker
@@ -107,6 +108,7 @@ def trim_streams(ctx: Context) -> float:
         if row.closed_at is not None and row.closed_at * 1000 < horizon_ms:
             ctx.transact(lambda inner, key=key, row=row: _remove_stream(inner, key, row))  # type: ignore[misc]
     _forget_tokens(ctx)
+    _trim_histories(ctx)
     return limits.TRIM_PAUSE_SECONDS
 
 
@@ -121,6 +123,28 @@ def _trim(ctx: Context, shard_log: bytes, horizon_ms: int) -> None:
     through = ctx.snapshot(expired)
     while through and ctx.transact(lambda inner: log.trim(inner.tx, shard_log, through, limits.TRIM_RECORDS_PER_STEP)):
         pass
+
+
+def _trim_histories(ctx: Context) -> None:
+    """Forget what was changed longer ago than a table's recovery reaches, and backups of the system's that are over."""
+    now = ctx.clock.now()
+    rows = ctx.snapshot(lambda inner: [row for _, row in state.TABLES.scan(inner.tx) if row.recovery_days and not row.holds])
+    for row in rows:
+        past, horizon_ms = history.log_of(row.history_id), int((now - row.recovery_days * 24 * 3600) * 1000)
+        through = ctx.snapshot(lambda inner, past=past, ms=horizon_ms: history.last_until(inner.tx, past, ms))  # type: ignore[misc]
+        while through and ctx.transact(
+            lambda inner, past=past, through=through: log.trim(inner.tx, past, through, limits.TRIM_RECORDS_PER_STEP)  # type: ignore[misc]
+        ):
+            pass
+
+    def remove(inner: Context) -> None:
+        for key, backup in list(BACKUPS.scan(inner.tx)):
+            if backup.expires_at is not None and backup.expires_at < now:
+                BACKUPS.delete(inner.tx, *key)
+                state.doom(inner.tx, [backup.source])
+
+    if ctx.snapshot(lambda inner: any(b.expires_at is not None and b.expires_at < now for _, b in BACKUPS.scan(inner.tx))):
+        ctx.transact(remove)
 
 
 def _remove_stream(ctx: Context, key: tuple[Item, ...], row: state.StreamRow) -> None:
@@ -146,7 +170,10 @@ def _forget_tokens(ctx: Context) -> None:
             pass
 
 
+_JOBS = jobs.Runner({"backup": finish_backup, "restore": finish_table})
+
 WORKERS = (
+    Worker("dynamodb.jobs", _JOBS.step, (jobs.JOBS_TOPIC,)),
     Worker("dynamodb.expire", expire_items, (state.EXPIRY_TOPIC,)),
     Worker("dynamodb.fill", fill_indexes, (state.FILL_TOPIC,)),
     Worker("dynamodb.remove", remove_deleted, (state.DOOMED_TOPIC,)),

@@ -87,18 +87,6 @@ def describe_endpoints(ctx: Context) -> dict[str, Any]:
     return {"Endpoints": [{"Address": f"{host}:{ctx.settings.port}", "CachePeriodInMinutes": 1440}]}
 
 
-@operation(read_only=True)
-def describe_continuous_backups(ctx: Context, *, table_name: str) -> dict[str, Any]:
-    """Says that there are none: Headrace keeps no backups of single tables."""
-    state.described(ctx, table_name)
-    return {
-        "ContinuousBackupsDescription": {
-            "ContinuousBackupsStatus": "DISABLED",
-            "PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": "DISABLED"},
-        }
-    }
-
-
 def _table_arn(ctx: Context, arn: str) -> str:
     if not arn.startswith("arn:") or state.find(ctx, arn) is None:
         raise errors.ResourceNotFoundException(f"Requested resource not found: ResourcArn: {arn} not found")

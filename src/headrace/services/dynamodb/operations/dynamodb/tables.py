@@ -6,7 +6,7 @@ from typing import Any
 from headrace.kit.errors import ValidationException
 from headrace.layers import tags as tag_rows
 from headrace.operation import Context, operation
-from headrace.services.dynamodb import errors, fills, limits, rules, shapes, state
+from headrace.services.dynamodb import backups, errors, fills, history, limits, rules, shapes, state
 from headrace.services.dynamodb.state import IndexRow, StreamRow, Table, TableRow
 from headrace.store import tuples
 
@@ -103,6 +103,8 @@ def update_table(
             "SSESpecification or ReplicaUpdates is required"
         )
     table = state.described(ctx, table_name)
+    if table.row.making:
+        raise errors.in_use(f"Table is being created: {table.row.name}")
     # The compiled table is shared, and this transaction may be run again: work on a row of our own.
     row = state.TABLES.get(ctx.tx, ctx.account, ctx.region, table.row.name)
     assert row is not None
@@ -136,13 +138,27 @@ def delete_table(ctx: Context, *, table_name: str) -> dict[str, Any]:
         raise ValidationException(
             "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first."
         )
+    if row.making:
+        raise errors.ResourceInUseException(
+            f"Attempt to change a resource which is still in use: Table is being created: {row.name}"
+        )
+    if row.holds:
+        raise errors.in_use(f"Table is being backed up, restored or exported: {row.name}")
     answer = {"TableDescription": _describe(ctx, table, status="DELETING")}
     if row.stream is not None:
         _close_stream(ctx, row.name, row.stream)
     state.TABLES.delete(ctx.tx, ctx.account, ctx.region, row.name)
     tag_rows.drop(ctx.tx, table.arn)
     state.FILLS.delete_all(ctx.tx, row.id)
-    state.doom(ctx.tx, [tuples.pack(("dynamodb", "item", row.id)), tuples.pack(("dynamodb", "count", row.id))])
+    gone = [tuples.pack(("dynamodb", "count", row.id))]
+    if row.history_id:
+        gone.append(history.log_of(row.history_id))
+    if row.recovery_days:
+        backups.keep_deleted(ctx, table)
+        gone += [index.prefix for index in table.indexes]
+    else:
+        gone.append(tuples.pack(("dynamodb", "item", row.id)))
+    state.doom(ctx.tx, gone)
     return answer
 
 
