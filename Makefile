@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv/.ready
 BIN := .venv/bin
 
-.PHONY: help setup demo test check bench lock clean e2e browser
+.PHONY: help setup demo test check bench lock clean e2e clients browser
 .DEFAULT_GOAL := help
 
 help: ## show the targets
@@ -28,7 +28,7 @@ check: $(VENV) ## lint, format and types
 	$(BIN)/mypy src
 
 test: $(VENV) check ## all tests
-	$(BIN)/pytest -n 2 --dist loadfile --ignore=tests/e2e --ignore=tests/browser $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile --ignore=tests/e2e --ignore=tests/clients --ignore=tests/browser $(ARGS)
 
 build/sam/.ready: tests/e2e/requirements.txt
 	@$(PYTHON) -m venv --clear build/sam
@@ -48,6 +48,33 @@ build/browser/.ready: tests/browser/packages.sha256
 
 browser: $(VENV) build/browser/.ready ## play video and connect WebRTC peers in a real Chromium
 	$(BIN)/pytest tests/browser $(ARGS)
+
+CLIENTS := build/clients
+JAVA := tests/clients/java
+JAVASCRIPT := tests/clients/javascript
+
+$(CLIENTS)/java/.ready: $(JAVA)/pom.xml $(wildcard $(JAVA)/src/main/java/headrace/*.java)
+	@echo "Building the Java clients ..."
+	@rm -rf $(@D)/lib
+	@mvn --quiet --batch-mode -f $(JAVA)/pom.xml process-classes
+	@touch $@
+
+$(CLIENTS)/javascript/.ready: $(wildcard $(JAVASCRIPT)/*)
+	@mkdir -p $(@D)
+	@cp $(JAVASCRIPT)/* $(@D)
+	@cd $(@D) && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+$(CLIENTS)/go/kinesis: $(wildcard tests/clients/go/*)
+	@go build -C tests/clients/go -o $(CURDIR)/$@ .
+
+$(CLIENTS)/kclpy/.ready: tests/clients/kclpy/requirements.txt
+	@$(PYTHON) -m venv --clear $(@D)
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
+clients: $(VENV) $(CLIENTS)/java/.ready $(CLIENTS)/kclpy/.ready $(CLIENTS)/javascript/.ready $(CLIENTS)/go/kinesis ## real clients: SDKs, KCL, KPL (RECORDS=200000: more of them)
+	HEADRACE_CLIENTS_RECORDS=$(or $(RECORDS),20000) $(BIN)/pytest tests/clients $(ARGS)
 
 bench: $(VENV) ## measure, against peers and physical limits; writes build/bench.json
 	@$(BIN)/python bench/run.py $(ARGS)

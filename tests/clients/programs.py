@@ -1,0 +1,14 @@
+"""Where the clients' programs are, and how they are run."""
+
+import shutil
+from pathlib import Path
+
+BUILD = Path(__file__).resolve().parents[2] / "build" / "clients"
+
+
+def java(*arguments: str) -> list[str]:
+    """A command that runs one of our Java programs."""
+    found = shutil.which("java")
+    assert found is not None
+    options = ["-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.showDateTime=true"]
+    return [found, *options, "-cp", f"{BUILD}/java/classes:{BUILD}/java/lib/*", *arguments]
