@@ -57,6 +57,11 @@ class Runtime:
                 )
             return self._engine
 
+    def warm_up(self, ctx: Context) -> None:
+        """Begin to load what the first invocation needs; nobody waits for it."""
+        if self._engine is None:
+            threading.Thread(target=lambda: self.engine(ctx).warm_up(), name="lambda-warm-up", daemon=True).start()
+
     def retire(self, arn: str) -> None:
         """A function was changed or removed: stop its idle environments."""
         if self._engine is not None:

@@ -2,9 +2,12 @@
 
 import contextlib
 import json
+import logging
 import os
 import queue
 import shutil
+import socket
+import subprocess
 import threading
 import time
 import uuid
@@ -18,12 +21,16 @@ from typing import Any
 from headrace.services.lambda_ import limits
 from headrace.services.lambda_.engine import log_lines, memory
 from headrace.services.lambda_.engine.environment import Environment, Exited
+from headrace.services.lambda_.engine.freezing import Freezer
 from headrace.services.lambda_.engine.function import Function, Outcome, Request, Stopped
 from headrace.services.lambda_.engine.memory import Group
 from headrace.services.lambda_.engine.pool import Pool
+from headrace.services.lambda_.engine.processes import Nursery
 from headrace.services.lambda_.engine.relay import Relay
 from headrace.services.lambda_.engine.runtime_api import Message
 from headrace.services.lambda_.engine.sandbox import Sandbox
+
+log = logging.getLogger(__name__)
 
 _SIGNALS = {6: "aborted", 9: "killed", 11: "segmentation fault", 15: "terminated"}
 _HOUSEKEEPING_SECONDS = 5.0
@@ -55,6 +62,9 @@ class Engine:
             memory.sweep(self._groups[0])
         self.pool = Pool(settings.environments_max)
         self._stopping = False
+        self._nursery_lock = threading.Lock()
+        self._zygote: Nursery | None = None
+        self._freezer = Freezer(self.pool)
         self._relay = Relay(settings.endpoint_port)
         self._left_groups: list[Group] = []
         self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = queue.SimpleQueue()
@@ -87,6 +97,8 @@ class Engine:
             if environment is not None and keep is None:
                 self._end(environment)
             self.pool.release(function, keep)
+            if keep is not None:
+                self._freezer.notice()
 
     def _warm(self, function: Function, reserved: int | None) -> Environment | None:
         environment = self.pool.take_idle(function, reserved)
@@ -108,11 +120,53 @@ class Engine:
             environment.expires_at = environment.started_at + min(seconds * 0.8, limits.ENVIRONMENT_AGE_SECONDS_MAX)
             named = {**variables, "AWS_LAMBDA_LOG_STREAM_NAME": stream}
             folder = self._settings.folder / f"{slot}-{uuid.uuid4().hex[:8]}"
-            self._in_starter(lambda: environment.spawn(self._sandbox, folder, self._group(), named))
+            nursery = self._nursery()
+            if nursery is not None:
+                with contextlib.suppress(OSError):
+                    environment.spawn(self._sandbox, folder, self._group(), named, nursery)
+                    return environment
+                log.warning("the zygote did not fork; the environment is started without it")
+                self._dismantle(environment)
+                environment = Environment(function, slot, stream, self._settings.now_ms)
+            self._in_starter(lambda: environment.spawn(self._sandbox, folder, self._group(), named, None))
             return environment
         except BaseException:
             self._end(environment)
             raise
+
+    def warm_up(self) -> None:
+        """Let the zygote load already: a function is about to be run for the first time."""
+        self._nursery()
+
+    def _nursery(self) -> Nursery | None:
+        """The zygote, started if need be; None where there can't be one."""
+        if not self._sandbox.may_fork:
+            return None
+        with self._nursery_lock:
+            if self._zygote is not None and self._zygote.alive:
+                return self._zygote
+            if self._zygote is not None:
+                self._zygote.stop()
+            found: Nursery = self._in_starter(self._start_zygote)
+            self._zygote = found
+            return found
+
+    def _start_zygote(self) -> Nursery:
+        ours, theirs = socket.socketpair()
+        try:
+            command = self._sandbox.zygote(self._settings.folder.parent, theirs.fileno())
+            environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "en_US.UTF-8"}
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+                env=environment,
+                cwd="/",
+            )
+        finally:
+            theirs.close()
+        return Nursery(process, ours)
 
     def _in_starter(self, job: Callable[[], Any]) -> Any:
         done: Future[Any] = Future()
@@ -194,6 +248,9 @@ class Engine:
         self._starter.join(5)
         for environment in self.pool.take_all():
             self._end(environment)
+        self._freezer.stop()
+        if self._zygote is not None:
+            self._zygote.stop()
         self._relay.stop()
         deadline = time.monotonic() + _REMOVE_SECONDS
         while self._left_groups and time.monotonic() < deadline:

@@ -17,11 +17,13 @@ from typing import Any
 import msgspec
 
 from headrace.services.lambda_ import limits
+from headrace.services.lambda_.engine import freezing
 from headrace.services.lambda_.engine.function import Function
 from headrace.services.lambda_.engine.log_lines import LogLines
 from headrace.services.lambda_.engine.memory import Group
+from headrace.services.lambda_.engine.processes import Nursery, Process, Spawned
 from headrace.services.lambda_.engine.runtime_api import Connection, Message
-from headrace.services.lambda_.engine.sandbox import Sandbox, joining
+from headrace.services.lambda_.engine.sandbox import Place, Sandbox, joining
 
 RUNTIME_PORT = 9001
 _OUTPUT_BYTES = 64 * 1024
@@ -49,7 +51,7 @@ class Environment:
         self.init_ms: float | None = None
         self.alive = False
         self.group: Group | None = None
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
         self._control: socket.socket | None = None
         self._poll = select.poll()
         self._readers: dict[int, Callable[[], None]] = {}
@@ -58,58 +60,90 @@ class Environment:
         self._listener: socket.socket | None = None
         self.endpoint: socket.socket | None = None
         self._output = -1
-        self._process_fd = -1
+        self.frozen = False
         self._folder: Path | None = None
         self._next: Connection | None = None
 
-    def spawn(self, sandbox: Sandbox, folder: Path, group: Group | None, credentials: Mapping[str, str]) -> None:
-        """Start the process. It dies with the thread that calls this: call it from one that lives as long as the server."""
-        function = self.function
+    def spawn(
+        self, sandbox: Sandbox, folder: Path, group: Group | None, credentials: Mapping[str, str], nursery: Nursery | None
+    ) -> None:
+        """Start the process: the nursery's zygote forks it, or the server starts it. Then it dies with the thread that calls
+        this: call it from one that lives as long as the server.
+        """
         self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o700)  # without bubblewrap it is the function's /tmp
         self.group = group
-        groups = []
         if group is not None:
-            group.limit(function.memory_mib * 1024 * 1024)
-            groups = [group.procs]
+            group.limit(self.function.memory_mib * 1024 * 1024)
         control, theirs = socket.socketpair()
         self._output, output = os.pipe()
+        self._control = control
         try:
-            place = sandbox.place(self.slot, function.code, function.layers, folder, function.temporary_mib, theirs.fileno())
-            if place.user_id:
-                os.fchown(output, place.user_id, place.user_id)  # so that a function can open /dev/stdout
-            self._process = subprocess.Popen(
-                joining(place.command, groups), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                pass_fds=(theirs.fileno(),), env={"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "en_US.UTF-8"}, cwd="/",
-            )  # fmt: skip
+            place = self._begin(sandbox, nursery, theirs.fileno(), output)
         finally:
             theirs.close()
             os.close(output)
-        self._control = control
         self.alive = True
         os.set_blocking(self._output, False)
         self._register(self._output, self._read_output)
-        self._process_fd = os.pidfd_open(self._process.pid)
-        self._poll.register(self._process_fd, select.POLLIN)
+        assert self._process is not None
+        self._poll.register(self._process.fd, select.POLLIN)
         # What the process still needs is sent at once: so the sender need not wait for it.
-        orders = self._orders(sandbox, {**credentials, **place.environment}, place.task, place.path, place.user_id)
+        orders = self._orders(sandbox, {**credentials, **place.environment}, place)
         with contextlib.suppress(OSError):  # it has ended already: `start` says how
             control.sendall(orders)
 
-    def _orders(self, sandbox: Sandbox, extra: dict[str, str], task: str, path: list[str], user_id: int) -> bytes:
+    def _begin(self, sandbox: Sandbox, nursery: Nursery | None, control: int, output: int) -> Place:
+        function, group, folder = self.function, self.group, self._folder
+        assert folder is not None
+        if nursery is not None:
+            found = sandbox.place_forked(self.slot, function.code, function.layers, function.temporary_mib, folder.parent.parent)
+            if found is not None:
+                os.fchown(output, found.user_id, found.user_id)
+                self._process = nursery.fork(control, output)
+                if group is not None:
+                    # Before it gets its orders: nothing that it starts can stay outside.
+                    group.join(self._process.pid)
+                return found
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)  # without bubblewrap it is the function's /tmp
+        place = sandbox.place(self.slot, function.code, function.layers, folder, function.temporary_mib, control)
+        if place.user_id:
+            os.fchown(output, place.user_id, place.user_id)  # so that a function can open /dev/stdout
+        self._process = Spawned(
+            subprocess.Popen(
+                joining(place.command, [group.procs] if group is not None else []), stdin=subprocess.DEVNULL, stdout=output,
+                stderr=output, pass_fds=(control,), env={"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "en_US.UTF-8"}, cwd="/",
+            )
+        )  # fmt: skip
+        return place
+
+    def freeze(self) -> None:
+        """Let it stand still until `thaw`: it is idle."""
+        if self._process is not None and not self.frozen:
+            self.frozen = True
+            freezing.freeze(self.group, self._process.pid)
+
+    def thaw(self) -> None:
+        """Let it run again."""
+        if self._process is not None and self.frozen:
+            self.frozen = False
+            freezing.thaw(self.group, self._process.pid)
+
+    def _orders(self, sandbox: Sandbox, extra: dict[str, str], place: Place) -> bytes:
         bounds = {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": limits.OPEN_FILES_MAX}
-        if user_id or not sandbox.root:
+        if place.user_id or not sandbox.root:
             bounds["RLIMIT_NPROC"] = limits.PROCESSES_MAX
         if self.group is None:
             bounds["RLIMIT_DATA"] = self.function.memory_mib * 1024 * 1024 + limits.ADDRESS_SPACE_EXTRA_BYTES
-        environment = {**self.function.environment, **extra, "LAMBDA_TASK_ROOT": task}
+        environment = {**self.function.environment, **extra, "LAMBDA_TASK_ROOT": place.task}
         endpoint = environment.get("AWS_ENDPOINT_URL", "").rpartition(":")[2].rstrip("/")
         orders: dict[str, Any] = {
             "handler": self.function.handler,
             "environment": environment,
-            "path": path,
-            "user_id": user_id,
+            "path": place.path,
+            "user_id": place.user_id,
+            "confine": place.confine,
+            "command": [],
             "limits": bounds,
             "runtime_port": RUNTIME_PORT if sandbox.private_network else 0,
             "endpoint_port": int(endpoint) if sandbox.private_network and endpoint.isdigit() else 0,
@@ -198,7 +232,7 @@ class Environment:
             reader = self._readers.get(fd)
             if reader is not None:
                 reader()
-        if ready == [self._process_fd]:
+        if self._process is not None and ready == [self._process.fd]:
             raise Exited(self._status())
         return ready
 
@@ -206,11 +240,7 @@ class Environment:
         assert self._process is not None
         self._drain()
         self.alive = False
-        try:
-            return self._process.wait(1)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            return self._process.wait()
+        return self._process.wait()
 
     def _register(self, fd: int, reader: Callable[[], None]) -> None:
         self._readers[fd] = reader
@@ -292,17 +322,18 @@ class Environment:
         self.alive = False
         if self._process is not None:
             self._process.kill()
-            self._process.wait()
         self.lines.flush()
         for connection in self._connections.values():
             connection.socket.close()
         for opened in (self._listener, self._control, self.endpoint):
             if opened is not None:
                 opened.close()
-        for fd in (self._output, self._process_fd):
-            if fd >= 0:
-                os.close(fd)
-        self._output = self._process_fd = -1
+        if self._process is not None:
+            self._process.close()
+            self._process = None
+        if self._output >= 0:
+            os.close(self._output)
+        self._output = -1
         self._connections.clear()
         self._readers.clear()
         if self._folder is not None:

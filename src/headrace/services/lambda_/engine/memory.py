@@ -45,6 +45,20 @@ class Group:
             return 0
         return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
 
+    def freeze(self, frozen: bool) -> bool:
+        """Stop or continue all that is in it at once; False where this is not a property of such groups (version 1)."""
+        if self.version != 2:
+            return False
+        try:
+            (self.path / "cgroup.freeze").write_text("1" if frozen else "0")
+        except OSError:
+            return False
+        return True
+
+    def join(self, pid: int) -> None:
+        """Put a process into it."""
+        (self.path / "cgroup.procs").write_text(str(pid))
+
     def remove(self) -> bool:
         """Remove the group; False while a process that was killed is not quite gone."""
         try:

@@ -34,7 +34,10 @@ class Pool:
             # One that is too old is left where it is: the housekeeping ends it.
             if not warm or warm[-1].expires_at <= time.monotonic():
                 return None
-            return warm.pop()
+            found = warm.pop()
+        if found.frozen:
+            found.thaw()
+        return found
 
     def take_slot(self) -> tuple[int, Environment | None]:
         """Room for a new environment, and the idle one that must go to make it. Throttled when all are busy."""
@@ -57,6 +60,20 @@ class Pool:
                 del self._busy[function.arn]
             if environment is not None:
                 self._idle.setdefault(_key(environment.function), []).append(environment)
+
+    def freeze_idle(self, idle_seconds: float) -> bool:
+        """Freeze the environments that were idle for so long; whether others will be."""
+        more = False
+        with self._lock:
+            before = time.monotonic() - idle_seconds
+            for environment in (one for warm in self._idle.values() for one in warm):
+                if environment.frozen:
+                    continue
+                if environment.used_at > before:
+                    more = True
+                else:
+                    environment.freeze()
+        return more
 
     def give_back(self, slot: int) -> None:
         """An environment was stopped: its place is free."""

@@ -65,6 +65,7 @@ class Relay:
             for task in others:
                 task.cancel()
             await asyncio.gather(*others, return_exceptions=True)
+            await asyncio.sleep(0)  # what is to be done when they are done
             loop.stop()
 
         asyncio.run_coroutine_threadsafe(finish(), loop)

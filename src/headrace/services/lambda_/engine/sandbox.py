@@ -11,10 +11,13 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
+SCRIPTS = tuple(Path(__file__).with_name(name) for name in ("bootstrap.py", "confine.py", "zygote.py"))
+HOST = "/.host"
 RUNTIME_PACKAGES = (
     "awslambdaric", "runtime_client", "snapshot_restore_py", "simplejson", "boto3", "botocore", "s3transfer", "jmespath",
     "dateutil", "urllib3", "six", "certifi",
@@ -36,6 +39,7 @@ class Place:
     path: list[str]
     user_id: int
     environment: dict[str, str]
+    confine: dict[str, Any] = field(default_factory=dict)
 
 
 class Sandbox:
@@ -80,6 +84,33 @@ class Sandbox:
         command += [self.python, "-s", "-B", "/var/runtime/bootstrap.py", str(fd)]
         return Place(command, "/var/task", ["/var/task", *_layer_paths("/opt"), "/var/runtime"], user_id, {})
 
+    @property
+    def may_fork(self) -> bool:
+        """Whether environments can be forked by a zygote: as root, inside bubblewrap's root filesystem."""
+        return bool(self._bubblewrap) and self._own_ids and not Path(sys.base_prefix).resolve().is_relative_to("/tmp")
+
+    def zygote(self, host: Path, fd: int) -> list[str]:
+        """The command of the zygote, which sees the folder `host` with all functions' code, and makes sandboxes itself."""
+        command = [self._bubblewrap, "--die-with-parent", "--new-session", "--unshare-ipc", "--unshare-uts"]
+        command += ["--unshare-cgroup-try", "--hostname", "headrace", *self._files()]
+        for folder in ("/var/task", "/opt", "/tmp"):
+            command += ["--perms", "0755", "--dir", folder]
+        command += [*self._late_binds(), "--ro-bind", str(host), HOST, "--remount-ro", "/", "--chdir", "/"]
+        return [*command, self.python, "-s", "-B", "/var/runtime/zygote.py", str(fd)]
+
+    def place_forked(self, slot: int, code: Path, layers: Path | None, temporary_mib: int, host: Path) -> Place | None:
+        """How the zygote's child is confined; None when its code lies elsewhere."""
+        if not code.is_relative_to(host) or (layers is not None and not layers.is_relative_to(host)):
+            return None
+        confine = {
+            "task": f"{HOST}/{code.relative_to(host)}",
+            "layers": f"{HOST}/{layers.relative_to(host)}" if layers is not None else "",
+            "temporary_bytes": temporary_mib * 1024 * 1024,
+            "network": self.private_network,
+        }
+        path = ["/var/task", *_layer_paths("/opt"), "/var/runtime"]
+        return Place([], "/var/task", path, USER_ID_FIRST + slot, {}, confine)
+
     def _bare(self, user_id: int, code: Path, layers: Path | None, temporary: Path, fd: int) -> Place:
         packages = sorted({str(path.parent) for path in self._packages})
         command = [self.python, "-s", "-B", str(BOOTSTRAP), str(fd)]
@@ -89,7 +120,10 @@ class Sandbox:
         return Place(command, str(code), path, user_id, {"TMPDIR": str(temporary)})
 
     def _root_filesystem(self) -> list[str]:
-        command = [self._bubblewrap, *_namespaces(self._bubblewrap, self.root, self.private_network)]
+        return [self._bubblewrap, *_namespaces(self._bubblewrap, self.root, self.private_network), *self._files()]
+
+    def _files(self) -> list[str]:
+        command: list[str] = []
         for folder in ("/etc", "/var", "/var/runtime"):
             command += ["--perms", "0755", "--dir", folder]
         command += ["--ro-bind", "/usr", "/usr"]
@@ -105,7 +139,8 @@ class Sandbox:
         for name in visible:
             command += ["--ro-bind-try", name, name]
         command += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--size", _SHARED_BYTES, "--tmpfs", "/dev/shm"]
-        command += ["--ro-bind", str(BOOTSTRAP), "/var/runtime/bootstrap.py"]
+        for script in SCRIPTS:
+            command += ["--ro-bind", str(script), f"/var/runtime/{script.name}"]
         for package in self._packages:
             command += ["--ro-bind", str(package), f"/var/runtime/{package.name}"]
         return [*command, "--setenv", "LD_LIBRARY_PATH", _LIBRARIES]

@@ -63,7 +63,9 @@ def create_function(
             return configuration(inner, state.publish(inner, name, None), qualified=True)
         return configuration(inner, latest)
 
-    return ctx.transact(make)
+    made = ctx.transact(make)
+    invocations.RUNTIME.warm_up(ctx)
+    return made
 
 
 @operation(read_only=True)
