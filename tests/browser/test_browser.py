@@ -91,6 +91,17 @@ def test_hls__is_played_live_by_hls_js(client: Callable[..., Any], camera: Camer
     assert "320 × 180" in seen["second"]["status"]
 
 
+def test_hls__is_played_live_with_aws_defaults(client: Callable[..., Any], camera: Camera) -> None:
+    """By the server's time, with a discontinuity before every fragment: what AWS does when nothing is said."""
+    archive = client("kinesis-video-archived-media")
+    url = archive.get_hls_streaming_session_url(StreamName="camera")["HLSStreamingSessionURL"]
+    page = url.replace("getHLSMasterPlaylist.m3u8", "player.html")
+    seen = browser("hls", page=page, seconds=4, screenshot=str(PICTURES / "defaults.png"))
+    assert seen["second"]["frames"] - seen["first"]["frames"] >= 50
+    assert 3000 < seen["second"]["burnt"] - seen["first"]["burnt"] < 7000
+    assert seen["problems"] == []
+
+
 def test_hls__transport_streams_are_played_on_demand(client: Callable[..., Any], camera: Camera) -> None:
     start = camera.start_ms / 1000
     url = client("kinesis-video-archived-media").get_hls_streaming_session_url(

@@ -207,39 +207,42 @@ def test_events__images_go_to_s3_and_notifications_to_sns(
     queue = sqs.create_queue(QueueName="fragments")["QueueUrl"]
     queue_arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue_arn, Attributes={"RawMessageDelivery": "true"})
-    video.update_image_generation_configuration(
-        StreamName=stream,
-        ImageGenerationConfiguration={
-            "Status": "ENABLED", "ImageSelectorType": PRODUCER, "SamplingInterval": 1000, "Format": "PNG",
-            "DestinationConfig": {"Uri": f"s3://{bucket}/pictures", "DestinationRegion": REGION},
-        },
-    )  # fmt: skip
+    images_wanted = {
+        "Status": "ENABLED", "ImageSelectorType": PRODUCER, "SamplingInterval": 1000, "Format": "PNG",
+        "DestinationConfig": {"Uri": f"s3://{bucket}/pictures", "DestinationRegion": REGION},
+    }  # fmt: skip
+    video.update_image_generation_configuration(StreamName=stream, ImageGenerationConfiguration=images_wanted)
     video.update_notification_configuration(
         StreamName=stream, NotificationConfiguration={"Status": "ENABLED", "DestinationConfig": {"Uri": topic}}
     )
     start_ms = now_ms() - 60_000
-
-    def arrived() -> list[str]:
-        # The first fragments may come before the worker knows of the configuration, as on AWS.
-        nonlocal start_ms
-        tags = {1: [("AWS_KINESISVIDEO_IMAGE_GENERATION", ""), ("AWS_KINESISVIDEO_IMAGE_PREFIX", "door"),
-                    ("AWS_KINESISVIDEO_NOTIFICATION", ""), ("who", "a cat")]}  # fmt: skip
-        start_ms += 6000
-        send(server, account, stream, film, start_ms, tags=tags)
-        return eventually(lambda: [one["Key"] for one in s3.list_objects_v2(Bucket=bucket).get("Contents", [])], 3)
-
-    keys = eventually(arrived, 20)
-    eventually(lambda: len(s3.list_objects_v2(Bucket=bucket)["Contents"]) % 2 == 0)
-    keys = [one["Key"] for one in s3.list_objects_v2(Bucket=bucket)["Contents"]][:2]
-    began = int(keys[0].split("_")[3]) - 2000
+    tags = {
+        1: [("AWS_KINESISVIDEO_IMAGE_GENERATION", ""), ("AWS_KINESISVIDEO_IMAGE_PREFIX", "door"),
+            ("AWS_KINESISVIDEO_NOTIFICATION", ""), ("who", "a cat")],
+    }  # fmt: skip
+    send(server, account, stream, film, start_ms, tags=tags)
+    keys = eventually(lambda: _keys(s3, bucket) if len(_keys(s3, bucket)) >= 2 else [])
     for at, key in zip((2000, 3000), keys, strict=True):
-        assert key.startswith(f"pictures/door_{account}_{stream}_{began + at}_")
+        assert key.startswith(f"pictures/door_{account}_{stream}_{start_ms + at}_")
         assert key.endswith(".png")
         found = s3.get_object(Bucket=bucket, Key=key)
         assert pictures.burnt_in_ms(found["Body"].read()) == at
         assert found["ContentType"] == "image/png"
     message = eventually(lambda: sqs.receive_message(QueueUrl=queue).get("Messages"))[0]
     said = json.loads(message["Body"])
-    assert said["FragmentStartProducerTimestamp"] == began + 2000
+    assert said["FragmentStartProducerTimestamp"] == start_ms + 2000
     assert (said["NotificationType"], said["NotificationPayload"]) == ("PERSISTED", {"who": "a cat"})
     assert said["FragmentNumber"] == found["Metadata"]["aws_kinesisvideostreams_fragment_number"]
+    assert len(_keys(s3, bucket)) == 2
+    # What came while it was switched off is not made up for.
+    video.update_image_generation_configuration(StreamName=stream)
+    video.update_notification_configuration(StreamName=stream)
+    send(server, account, stream, film, start_ms + 6000, tags=tags)
+    video.update_image_generation_configuration(StreamName=stream, ImageGenerationConfiguration=images_wanted)
+    send(server, account, stream, film, start_ms + 12_000, tags=tags)
+    keys = eventually(lambda: _keys(s3, bucket) if len(_keys(s3, bucket)) >= 4 else [])
+    assert [int(key.split("_")[3]) - start_ms for key in keys] == [2000, 3000, 14_000, 15_000]
+
+
+def _keys(s3: Any, bucket: str) -> list[str]:
+    return [str(one["Key"]) for one in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]

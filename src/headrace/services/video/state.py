@@ -186,6 +186,19 @@ def delete_stream(tx: Transaction, stream: Stream) -> None:
     tx.announce(topic(stream.id))
 
 
+def has_events(stream: Stream) -> bool:
+    """Whether images or notifications are to be made of a stream's fragments."""
+    return any(one is not None and one.status == "ENABLED" for one in (stream.images, stream.notification))
+
+
+def mark_events(tx: Transaction, stream: Stream) -> None:
+    """A stream was configured: its images and notifications begin with the next fragment."""
+    if not has_events(stream):
+        EVENTS.delete(tx, stream.id)
+    elif EVENTS.get(tx, stream.id) is None:
+        EVENTS.put(tx, last_place(tx, stream), stream.id)
+
+
 def forget_stream(tx: Transaction, stream_id: str) -> None:
     """Remove the last rows of a deleted stream whose fragments are gone."""
     COUNTERS.delete(tx, stream_id)

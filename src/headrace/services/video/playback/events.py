@@ -30,9 +30,13 @@ _OWNER = leases.owner_here(uuid.uuid4().hex)
 
 def deliver_events(ctx: Context) -> float | None:
     """Look at new fragments of the streams that are configured, a few of each, and deliver what their tags ask for."""
-    streams = ctx.snapshot(lambda inner: [stream for _, stream in state.STREAMS.scan(inner.tx) if _is_configured(stream)])
+    streams = ctx.snapshot(lambda inner: [stream for _, stream in state.STREAMS.scan(inner.tx) if state.has_events(stream)])
     if not streams:
         return None
+    # A look without writing first: a lease that is taken for nothing costs a commit each time.
+    streams = ctx.snapshot(lambda inner: [stream for stream in streams if _has_new(inner, stream)])
+    if not streams:
+        return PAUSE_SECONDS
     now = ctx.clock.now()
     lease = ctx.transact(lambda inner: leases.take(inner.tx, LEASE_NAME, _OWNER, now, LEASE_SECONDS))
     if lease is None:
@@ -41,21 +45,20 @@ def deliver_events(ctx: Context) -> float | None:
     return 0.0 if any(more) else PAUSE_SECONDS
 
 
-def _is_configured(stream: state.Stream) -> bool:
-    return any(one is not None and one.status == "ENABLED" for one in (stream.images, stream.notification))
+def _has_new(ctx: Context, stream: state.Stream) -> bool:
+    place = state.EVENTS.get(ctx.tx, stream.id)
+    return place is not None and bool(state.fragments_after(ctx.tx, stream, place, 1))
 
 
 def _step(ctx: Context, stream: state.Stream, lease: leases.Lease) -> bool:
     """Deliver for a few fragments of one stream; whether there are more."""
 
-    def look(inner: Context) -> tuple[int | None, list[state.Fragment]]:
+    def look(inner: Context) -> list[state.Fragment]:
         place = state.EVENTS.get(inner.tx, stream.id)
-        if place is None:
-            return None, []
-        return place, state.fragments_after(inner.tx, stream, place, FRAGMENTS_PER_STEP)
+        return [] if place is None else state.fragments_after(inner.tx, stream, place, FRAGMENTS_PER_STEP)
 
-    place, fragments = ctx.snapshot(look)
-    if place is not None and not fragments:
+    fragments = ctx.snapshot(look)
+    if not fragments:
         return False
     own = ctx.at(account=stream.account, region=stream.region)
     for fragment in fragments:
@@ -63,9 +66,9 @@ def _step(ctx: Context, stream: state.Stream, lease: leases.Lease) -> bool:
 
     def mark(inner: Context) -> None:
         leases.check(inner.tx, LEASE_NAME, lease)
-        # Without a mark the stream was configured just now: what came before is not meant.
-        done = fragments[-1].place if fragments else state.last_place(inner.tx, stream)
-        state.EVENTS.put(inner.tx, done, stream.id)
+        # Without a mark the stream was configured otherwise meanwhile.
+        if state.EVENTS.get(inner.tx, stream.id) is not None:
+            state.EVENTS.put(inner.tx, fragments[-1].place, stream.id)
 
     ctx.transact(mark)
     return len(fragments) == FRAGMENTS_PER_STEP

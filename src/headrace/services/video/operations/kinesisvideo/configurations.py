@@ -41,6 +41,7 @@ def update_image_generation_configuration(
     stream = state.find_stream(ctx, stream_name, stream_arn)
     stream.images = None if image_generation_configuration is None else _images(ctx, stream, image_generation_configuration)
     state.save_stream(ctx.tx, stream)
+    state.mark_events(ctx.tx, stream)
 
 
 @operation(read_only=True)
@@ -75,6 +76,7 @@ def update_notification_configuration(
             raise errors.InvalidArgumentException(f"The destination {uri} is not the ARN of an SNS topic.")
         stream.notification = state.Notification(notification_configuration["Status"], uri)
     state.save_stream(ctx.tx, stream)
+    state.mark_events(ctx.tx, stream)
 
 
 def _images(ctx: Context, stream: state.Stream, given: dict[str, Any]) -> state.Images:
