@@ -44,7 +44,6 @@ def calls(client: Callable[..., Any], account: str) -> list[tuple[str, str, dict
         ("kinesis", "create_queue", {"QueueName": "q", "StreamConfigurationList": [{"StreamARN": arn("kinesis", "stream/s")}]}),
         ("dynamodb", "export_table_to_point_in_time", {"TableArn": arn("dynamodb", "table/ttt"), "S3Bucket": bucket}),
         ("dynamodb", "create_global_table", {"GlobalTableName": "ttt", "ReplicationGroup": [{"RegionName": "eu-west-1"}]}),
-        ("dynamodb", "enable_kinesis_streaming_destination", {"TableName": "ttt", "StreamArn": arn("kinesis", "stream/s")}),
         (
             "lambda",
             "create_function",

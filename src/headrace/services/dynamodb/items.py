@@ -94,7 +94,10 @@ def write(
     if table.history is not None:
         history.append(tx, table.history, now_ms, place, new, old)
     if table.logs:
-        _append_change(tx, table, place, event, old, new, item, now_ms, by_expiry)
+        kept_new, kept_old = new if table.with_new else None, old if table.with_old else None
+        _append_change(tx, table, table.logs, place, event, kept_old, kept_new, item, now_ms, by_expiry)
+    for logs in table.feeds:
+        _append_change(tx, table, logs, place, event, old, new, item, now_ms, by_expiry)
 
 
 def _count(tx: Transaction, table: Table, place: bytes, old: bytes | None, new: bytes | None) -> None:
@@ -114,6 +117,7 @@ def _count(tx: Transaction, table: Table, place: bytes, old: bytes | None, new: 
 def _append_change(
     tx: Transaction,
     table: Table,
+    logs: tuple[bytes, ...],
     place: bytes,
     event: int,
     old: bytes | None,
@@ -123,15 +127,11 @@ def _append_change(
     by_expiry: bool,
 ) -> None:
     # As layers.log.append, whose keys `changes` reads: written out, for this runs with every write.
-    logs = table.logs
     log = logs[place[0] * len(logs) >> 8]
     last = log + b"\x00"
     kept = tx.get(last)
     number = (1 if kept is None else int.from_bytes(kept, "big") + 1).to_bytes(8, "big")
-    change = (
-        event, now_ms, by_expiry, _encode(keys.key_of(table.schema, item)),
-        new if table.with_new else None, old if table.with_old else None,
-    )  # fmt: skip
+    change = (event, now_ms, by_expiry, _encode(keys.key_of(table.schema, item)), new, old)
     tx.set(log + b"\x01" + number, _encode_change(change))
     tx.set(last, number)
     tx.announce(b"log:" + log)

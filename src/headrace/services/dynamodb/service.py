@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from headrace.layers import log
-from headrace.operation import Service
+from headrace.operation import Context, Service
 from headrace.ports import Scope, SourceBatch, SourceRecord, SourceShard
-from headrace.services.dynamodb import changes, shapes, state, workers
+from headrace.services.dynamodb import changes, feeds, shapes, state, workers
 from headrace.services.dynamodb.state import StreamRow
+from headrace.workers import Runner
 
 
 class StreamSource:
@@ -66,7 +67,8 @@ class StreamSource:
 
 
 def _stream(scope: Scope, arn: str) -> StreamRow:
-    stream = state.find_stream(scope, arn)
+    feed = arn.startswith(f"arn:aws:{feeds.SOURCE}:")
+    stream = state.find_feed(scope, arn) if feed else state.find_stream(scope, arn)
     if stream is None:
         raise LookupError(f"there is no stream {arn}")
     return stream
@@ -89,9 +91,17 @@ def _record(stream: StreamRow, shard: int, number: int, raw: bytes, arn: str) ->
     return SourceRecord(shapes.sequence_number(number), changes.data(event), partition, change.at_ms / 1000, event)
 
 
+_SOURCE = StreamSource()
+
+
+def _start(ctx: Context, runner: Runner) -> None:
+    runner.add(feeds.CONSUMER.worker(runner))
+
+
 SERVICE = Service(
     models=("dynamodb", "dynamodbstreams"),
     operations="headrace.services.dynamodb.operations",
-    offers={"sources.dynamodb": StreamSource()},
+    offers={"sources.dynamodb": _SOURCE, f"sources.{feeds.SOURCE}": _SOURCE},
     workers=workers.WORKERS,
+    on_start=_start,
 )

@@ -7,6 +7,8 @@
                                                           → the place of the item
     ("dynamodb", "count", table id) + slot                → how many items there are, and their size (8 bytes each)
     ("dynamodb", "stream", account, region, table, label) → StreamRow
+    ("dynamodb", "destination", account, region, table, stream ARN) → Destination: a Kinesis stream that gets the table's changes
+    ("dynamodb", "feed", account, region, table, number)  → Feed: a log of changes for a Kinesis stream, see `feeds`
     ("dynamodb", "log", stream id, shard)                 the shard's records (layers.log), see `changes`
     ("dynamodb", "expiry") + seconds + table id + place   → the table's account, region and name
     ("dynamodb", "fill", table id, index number)          → Fill: an index, or the expiry, that old items are still put into
@@ -45,6 +47,7 @@ EXPIRY = tuples.pack(("dynamodb", "expiry"))
 EXPIRY_TOPIC = b"dynamodb:expiry"
 FILL_TOPIC = b"dynamodb:fill"
 DOOMED_TOPIC = b"dynamodb:doomed"
+FEEDS_TOPIC = b"dynamodb:feeds"
 STREAMS_TOPIC = b"dynamodb:streams"
 # The number of a fill that makes expiries, not index entries.
 FILL_EXPIRY = 0
@@ -97,6 +100,7 @@ class TableRow(msgspec.Struct, omit_defaults=True):
     # A table that is still being restored or imported has no items to show.
     making: bool = False
     restored: dict[str, Any] | None = None
+    feeds: list[int] = []
 
 
 class StreamRow(msgspec.Struct, omit_defaults=True):
@@ -111,6 +115,22 @@ class StreamRow(msgspec.Struct, omit_defaults=True):
     sort: str | None
     shards: int
     closed_at: float | None = None
+
+
+class Feed(msgspec.Struct):
+    """The changes of a table for a Kinesis stream; `precision` is that of the times in its records."""
+
+    stream: StreamRow
+    target: str
+    precision: str
+
+
+class Destination(msgspec.Struct):
+    """A Kinesis stream that gets a table's changes, or did: the number of its feed."""
+
+    feed: int
+    status: str
+    precision: str
 
 
 class Fill(msgspec.Struct):
@@ -137,6 +157,8 @@ class Token(msgspec.Struct):
 
 TABLES = Records(("dynamodb", "table"), TableRow)
 STREAMS = Records(("dynamodb", "stream"), StreamRow)
+FEEDS = Records(("dynamodb", "feed"), Feed)
+DESTINATIONS = Records(("dynamodb", "destination"), Destination)
 FILLS = Records(("dynamodb", "fill"), Fill)
 DOOMED = Records(("dynamodb", "doomed"), Doomed)
 TOKEN_TIMERS = ("dynamodb", "token")
@@ -163,8 +185,8 @@ class Table:
     """A table, compiled: what every operation on its items needs at hand."""
 
     __slots__ = (
-        "account", "counts", "expiry", "expiry_value", "history", "indexes", "key", "local_indexes", "logs", "prefix", "raw",
-        "region", "row", "schema", "with_new", "with_old",
+        "account", "counts", "expiry", "expiry_value", "feeds", "history", "indexes", "key", "local_indexes", "logs", "prefix",
+        "raw", "region", "row", "schema", "with_new", "with_old",
     )  # fmt: skip
 
     def __init__(self, account: str, region: str, key: bytes, raw: bytes) -> None:
@@ -182,6 +204,7 @@ class Table:
         self.logs: tuple[bytes, ...] = ()
         if row.stream is not None:
             self.logs = tuple(log_of(row.stream_id, shard) for shard in range(limits.STREAM_SHARDS))
+        self.feeds = tuple(tuple(log_of(feed, shard) for shard in range(limits.STREAM_SHARDS)) for feed in row.feeds)
         self.with_new = row.stream_view in ("NEW_IMAGE", "NEW_AND_OLD_IMAGES")
         self.with_old = row.stream_view in ("OLD_IMAGE", "NEW_AND_OLD_IMAGES")
         self.history = tuples.pack(("dynamodb", "history", row.history_id)) if row.history_id else None
@@ -330,3 +353,11 @@ def find_stream(ctx: Scope, arn: str) -> StreamRow | None:
     if len(parts) != 4 or parts[0] != "table" or parts[2] != "stream":
         return None
     return STREAMS.get(ctx.tx, parsed.account, parsed.region, parts[1], parts[3])
+
+
+def find_feed(ctx: Scope, arn: str) -> StreamRow | None:
+    """The feed of an ARN, as a stream."""
+    parsed = arns.parse(arn)
+    _, table, _, number = parsed.resource.split("/")
+    feed = FEEDS.get(ctx.tx, parsed.account, parsed.region, table, int(number))
+    return None if feed is None else feed.stream

@@ -5,6 +5,7 @@ No leases are needed: each step looks at what is there and does it in one transa
 
 import msgspec
 
+from headrace import consumer
 from headrace.layers import log, timer
 from headrace.operation import Context
 from headrace.services.dynamodb import changes, fills, history, items, jobs, limits, state
@@ -107,9 +108,25 @@ def trim_streams(ctx: Context) -> float:
             _trim(ctx, state.log_of(row.id, shard), horizon_ms)
         if row.closed_at is not None and row.closed_at * 1000 < horizon_ms:
             ctx.transact(lambda inner, key=key, row=row: _remove_stream(inner, key, row))  # type: ignore[misc]
+    _trim_feeds(ctx, horizon_ms)
     _forget_tokens(ctx)
     _trim_histories(ctx)
     return limits.TRIM_PAUSE_SECONDS
+
+
+def _trim_feeds(ctx: Context, horizon_ms: float) -> None:
+    """Changes that no Kinesis stream took within 24 hours go, as on AWS, and so do closed feeds."""
+    for key, feed in ctx.snapshot(lambda inner: list(state.FEEDS.scan(inner.tx))):
+        for shard in range(feed.stream.shards):
+            _trim(ctx, state.log_of(feed.stream.id, shard), int(horizon_ms))
+        if feed.stream.closed_at is not None and feed.stream.closed_at * 1000 < horizon_ms:
+            ctx.transact(lambda inner, key=key, feed=feed: _remove_feed(inner, key, feed))  # type: ignore[misc]
+
+
+def _remove_feed(ctx: Context, key: tuple[Item, ...], feed: state.Feed) -> None:
+    state.FEEDS.delete(ctx.tx, *key)
+    consumer.forget(ctx, f"dynamodb/{feed.stream.id}/{feed.stream.table}")
+    state.doom(ctx.tx, [state.log_of(feed.stream.id, shard) for shard in range(feed.stream.shards)])
 
 
 def _trim(ctx: Context, shard_log: bytes, horizon_ms: int) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from headrace.kit.errors import ValidationException
 from headrace.layers import tags as tag_rows
 from headrace.operation import Context, operation
-from headrace.services.dynamodb import backups, errors, fills, history, limits, rules, shapes, state
+from headrace.services.dynamodb import backups, errors, feeds, fills, history, limits, rules, shapes, state
 from headrace.services.dynamodb.state import IndexRow, StreamRow, Table, TableRow
 from headrace.store import tuples
 
@@ -147,6 +147,7 @@ def delete_table(ctx: Context, *, table_name: str) -> dict[str, Any]:
     answer = {"TableDescription": _describe(ctx, table, status="DELETING")}
     if row.stream is not None:
         _close_stream(ctx, row.name, row.stream)
+    feeds.close_all(ctx, table)
     state.TABLES.delete(ctx.tx, ctx.account, ctx.region, row.name)
     tag_rows.drop(ctx.tx, table.arn)
     state.FILLS.delete_all(ctx.tx, row.id)
