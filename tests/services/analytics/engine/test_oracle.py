@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.services.analytics.engine.applications import SOURCE, Application, at, columns
 
-from headrace.services.analytics.engine.instants import EPOCH
+from headrace.services.analytics.engine.instants import EPOCH, instant
 
 INPUT = columns("T VARCHAR(4), E TIMESTAMP, N INTEGER, D DOUBLE")
 START = at("10:00:00")
@@ -123,7 +123,7 @@ def streamed(code: str, rows: Sequence[Row], cuts: Sequence[int], *, restart: st
     bounds = [0, *sorted(cuts), len(rows)]
     for start, stop in pairwise(bounds):
         if start < stop:
-            application.push(rows[start:stop])
+            application.push([(row[0], row[1], instant(row[2]), *row[3:]) for row in rows[start:stop]])
             if clock:
                 application.advance(rows[stop - 1][0])
         if restart == "state":

@@ -201,3 +201,31 @@ def test_other_code__takes_only_the_clock_and_removes_the_pieces() -> None:
 def test_deep_expressions__are_refused() -> None:
     with pytest.raises(SqlError, match="nested too deep"):
         Application("SELECT STREAM " + "(" * 500 + "1" + ")" * 500 + ' FROM "SOURCE_SQL_STREAM_001";', columns("X INTEGER"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "expected"),
+    [
+        ("INTEGER", True, 1), ("DECIMAL(5,2)", False, "0.00"), ("BOOLEAN", True, True), ("VARCHAR(3)", True, "tru"),
+        ("TIMESTAMP", True, None), ("INTEGER", 123.4, None), ("INTEGER", 5.0, 5), ("TINYINT", 200, None),
+        ("DECIMAL(5,2)", 84.51, "84.51"),
+        ("DECIMAL(5,2)", 84.515, None), ("BOOLEAN", 0, False), ("BOOLEAN", 7.5, True), ("VARCHAR(9)", 67321, "67321"),
+        ("TIMESTAMP", 1533150000000, None), ("INTEGER", "42", 42), ("INTEGER", "x", None), ("INTEGER", "", None),
+        ("BOOLEAN", "TRUE", True), ("BOOLEAN", "yes", False), ("VARCHAR(4)", "John Doe", "John"),
+        ("DATE", "1992-02-14", "1992-02-14"),
+        ("TIMESTAMP", "1992-02-14 18:35:44.0", "1992-02-14 18:35:44.000"), ("TIMESTAMP", "soon", None),
+        ("VARCHAR(20)", [1, {"a": 2}], '[1,{"a":2}]'), ("DOUBLE", [1], None), ("VARBINARY(4)", "X'3F67'", "3f67"),
+        ("VARBINARY(4)", "3F67", None),
+    ],
+)  # fmt: skip
+def test_json_types__become_sql_types_or_a_coercion_error(kind: str, value: Any, expected: Any) -> None:
+    worker = Worker()
+    worker.open("SELECT STREAM c FROM S;", [{"name": "S", "columns": [{"name": "C", "sql_type": kind}]}], [], None)
+    record = [[json.dumps({"C": value}).encode()], [1], [""], [""], [""]]
+    encoded, _, _, counts, _ = worker.step({"S": record}, None, [["OUTPUT", "JSON"]], [])
+    if expected is None:
+        assert counts["error_stream"] == 1
+    else:
+        (row,) = encoded["OUTPUT"]
+        found = json.loads(row)["C"]
+        assert (f"{found:.2f}" if kind.startswith("DECIMAL") else found) == expected

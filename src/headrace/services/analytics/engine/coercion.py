@@ -1,4 +1,7 @@
-"""From the values that records have to columns: what JSON and CSV give, as the types of a schema."""
+"""From the values that records have to columns: what JSON and CSV give, as the types of a schema.
+
+A number for a time, a fraction for a whole number, a list for anything but text send their row to the error stream, as on AWS.
+"""
 
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, time
@@ -9,7 +12,7 @@ import msgspec
 import numpy as np
 
 from headrace.services.analytics.engine import instants
-from headrace.services.analytics.engine.casting import castable, convert, in_calendar
+from headrace.services.analytics.engine.casting import castable, convert
 from headrace.services.analytics.engine.evaluate import Rows, mark
 from headrace.services.analytics.engine.sqltypes import BIGINT, BOOLEAN, DOUBLE, VARCHAR, SqlType, Vector, from_objects, objects
 
@@ -75,33 +78,68 @@ def _one_by_one(rows: Rows, values: list[Any], kind: SqlType) -> Vector:
 
 
 def _of_type(rows: Rows, values: list[Any], found: type, kind: SqlType) -> Vector:
-    if found in (dict, list) and kind.is_text:
-        values, found = [msgspec.json.encode(value).decode() for value in values], str
+    """Values of one Python type, by the rules of the developer guide ("Mapping JSON Data Types to SQL Data Types")."""
+    if found in (dict, list):
+        values, found = [msgspec.json.encode(value).decode() for value in values], _Structure
     if found in (datetime, date, time) and (kind.is_instant or kind.kind == "TIME"):
         return Vector(np.array([_moment(value) for value in values], np.int64))
-    if found is str and not kind.is_text:
-        # Empty fields are NULL where they are not text.
-        empty = np.array([not value.strip() for value in values], np.bool_)
-        texts = objects([None if none else value for value, none in zip(values, empty.tolist(), strict=True)])
-        return convert(rows, Vector(texts, empty if empty.any() else None), VARCHAR, kind)
-    if kind.is_instant and found is int:
-        bounded = [max(min(value, instants.LAST_MS + 1), instants.FIRST_MS - 1) for value in values]
-        return Vector(in_calendar(rows, np.array(bounded, np.int64)))  # milliseconds since 1970
-    source = _SOURCES.get(found)
-    if source is None:
-        for place in range(len(values)):
-            mark(rows, place, f"Could not cast '{values[place]}' to {kind}")
+    if found is bool and kind.is_number:
+        values, found = [int(value) for value in values], int
+    elif found is bool and kind.is_text:
+        values, found = ["true" if value else "false" for value in values], str
+    if kind.kind == "BOOLEAN" and found in (int, float, str):
+        truths = [value.lower() == "true" if found is str else value != 0 for value in values]
+        return Vector(np.array(truths, np.bool_))
+    if kind.kind == "VARBINARY" and found is str:
+        values, found = [_binary(value) for value in values], bytes
+    _refuse(rows, values, found, kind)
+    source = VARCHAR if found is _Structure else _SOURCES.get(found)
+    if source is None or not castable(source, kind):
         return Vector(np.full(len(values), None, object) if kind.is_object else np.zeros(len(values), kind.dtype))
-    make: Callable[[Any], Any] | None = None
     if found is int and any(not -(2**63) <= value < 2**63 for value in values):
-        make, source = Decimal, SqlType("DECIMAL", 38, 0)
-    array = objects([make(value) for value in values] if make else values)
-    column = Vector(array if source.is_object else array.astype(source.dtype))
-    if not castable(source, kind) or (kind.is_number and found is bool):
-        for place in range(len(values)):
+        values, source = [Decimal(value) for value in values], SqlType("DECIMAL", 38, 0)
+    array = objects(values)
+    return convert(rows, Vector(array if source.is_object else array.astype(source.dtype)), source, kind)
+
+
+class _Structure:
+    """Stands for arrays and objects, which only texts can take."""
+
+
+_FITS: dict[type, Callable[[SqlType], bool]] = {
+    str: lambda kind: kind.kind != "VARBINARY",
+    int: lambda kind: kind.is_number or kind.is_text or kind.is_interval,
+    float: lambda kind: kind.is_number or kind.is_text,
+    Decimal: lambda kind: kind.is_number or kind.is_text,
+    bytes: lambda kind: kind.kind == "VARBINARY" or kind.is_text,
+    _Structure: lambda kind: kind.is_text,
+}
+
+
+def _refuse(rows: Rows, values: list[Any], found: type, kind: SqlType) -> None:
+    """Fail the rows whose value the type cannot take, or only with a loss."""
+    fits = _FITS.get(found)
+    if fits is None or not fits(kind):
+        bad = [True] * len(values)
+    elif found is float and kind.is_whole:
+        bad = [value != value // 1 for value in values]
+    elif found is float and kind.kind == "DECIMAL":
+        bad = [-int(Decimal(repr(value)).normalize().as_tuple().exponent) > kind.scale for value in values]
+    elif found is bytes:
+        bad = [value is None for value in values]
+    else:
+        return
+    for place, wrong in enumerate(bad):
+        if wrong:
             mark(rows, place, f"Could not cast '{values[place]}' to {kind}")
-        return Vector(np.zeros(len(values), object if kind.is_object else kind.dtype))
-    return convert(rows, column, source, kind)
+
+
+def _binary(text: str) -> bytes | None:
+    """The bytes of X'3F67'."""
+    try:
+        return bytes.fromhex(text[2:-1]) if text[:2] == "X'" and text[-1:] == "'" else None
+    except ValueError:
+        return None
 
 
 _SOURCES: dict[type, SqlType] = {

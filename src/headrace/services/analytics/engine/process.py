@@ -74,11 +74,19 @@ class Worker:
         self._opened().load_reference(table, decoded.columns)
         return decoded.size
 
-    def step(self, records: dict[str, list[Any]], now_ms: int | None, outputs: list[list[str]], watch: list[str]) -> list[Any]:
+    def step(
+        self,
+        records: dict[str, list[Any]],
+        now_ms: int | None,
+        outputs: list[list[str]],
+        watch: list[str],
+        checkpoint: bool = True,
+    ) -> list[Any]:
         """Records in, rows and changes out."""
         program = self._opened()
         self._program = None  # if this fails, what the program holds is of no use
         answer = self._stepped(program, records, now_ms, outputs, watch)
+        answer[2] = program.changes() if checkpoint else {}
         self._program = program
         return answer
 
@@ -108,7 +116,7 @@ class Worker:
                 columns_of = [Vector(batches[stream].times), *batches[stream].columns]
                 lists = [plain_column(column, kind) for column, (_, kind) in zip(columns_of, fields, strict=True)]
                 rows[stream] = [[name for name, _ in fields], [list(row) for row in zip(*lists, strict=True)]]
-        return [encoded, rows, program.changes(), program.counts, program.next_ms()]
+        return [encoded, rows, None, program.counts, program.next_ms()]
 
     def discover(self, records: list[bytes], format: Any) -> Any:
         """A schema for a sample."""

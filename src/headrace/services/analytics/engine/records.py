@@ -15,7 +15,7 @@ from headrace.services.analytics.engine.casting import to_text
 from headrace.services.analytics.engine.jsonpath import Path, find, steps
 from headrace.services.analytics.engine.nodes import Field
 from headrace.services.analytics.engine.schema import Column, RecordFormat, SqlError
-from headrace.services.analytics.engine.sqltypes import Batch, SqlType, Vector
+from headrace.services.analytics.engine.sqltypes import Batch, SqlType, Vector, parse_type
 
 
 @dataclass(slots=True)
@@ -34,6 +34,7 @@ class RecordReader:
     def __init__(self, format_: RecordFormat, columns: Sequence[Column]) -> None:
         self._format = format_
         self._names = [column.name for column in columns]
+        self._texts = [parse_type(column.sql_type).is_text for column in columns]
         self._row_delimiter = _unescaped(format_.row_delimiter) or "\n"
         self._column_delimiter = _unescaped(format_.column_delimiter) or ","
         if format_.kind == "JSON":
@@ -73,6 +74,11 @@ class RecordReader:
 
     def _decoded(self, rows: list[list[Any]], origins: list[int], bad: list[tuple[int, str]]) -> Decoded:
         columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in self._names]
+        if self._format.kind == "CSV":  # an empty field is NULL where it is not text
+            columns = [
+                column if text else [value if value and value.strip() else None for value in column]
+                for column, text in zip(columns, self._texts, strict=True)
+            ]
         return Decoded(dict(zip(self._names, columns, strict=True)), len(rows), origins, bad)
 
     def _rows(self, value: Any) -> list[list[Any]]:
