@@ -50,6 +50,9 @@ TEMPLATES = {
   Camera:
     Type: AWS::KinesisVideo::Stream
     Properties: {DataRetentionInHours: NUMBER, DeviceName: dNUMBER, MediaType: video/h264, Tags: [{Key: n, Value: NUMBER}]}
+  Bell:
+    Type: AWS::KinesisVideo::SignalingChannel
+    Properties: {MessageTtlSeconds: 3NUMBER, Tags: [{Key: n, Value: NUMBER}]}
 """,
     "firehose": ROLE
     + """

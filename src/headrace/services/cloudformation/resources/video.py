@@ -55,6 +55,45 @@ def _delete_stream(call: Call, name: str, properties: Properties) -> None:
     call(_SERVICE, "DeleteStream", StreamARN=_describe_stream(call, name)["StreamARN"])
 
 
+def _create_channel(call: Call, name: str, properties: Properties) -> str:
+    pairs = [{"Key": key, "Value": value} for key, value in tags_of(properties).items()]
+    call(
+        _SERVICE, "CreateSignalingChannel", ChannelName=name, Tags=pairs or None,
+        ChannelType=properties.get("Type", "SINGLE_MASTER"), SingleMasterConfiguration=_ttl(properties),
+    )  # fmt: skip
+    return name
+
+
+def _ttl(properties: Properties) -> dict[str, int]:
+    return {"MessageTtlSeconds": int(properties.get("MessageTtlSeconds", 60))}
+
+
+def _describe_channel(call: Call, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = call(_SERVICE, "DescribeSignalingChannel", ChannelName=name)["ChannelInfo"]
+    return found
+
+
+def _read_channel(call: Call, name: str, properties: Properties) -> Attributes:
+    return {"Arn": _describe_channel(call, name)["ChannelARN"]}
+
+
+def _update_channel(call: Call, name: str, new: Properties, old: Properties) -> None:
+    found = _describe_channel(call, name)
+    arn = found["ChannelARN"]
+    if changed(new, old, "MessageTtlSeconds"):
+        version = found["Version"]
+        call(_SERVICE, "UpdateSignalingChannel", ChannelARN=arn, CurrentVersion=version, SingleMasterConfiguration=_ttl(new))
+    added, removed = tag_changes(new, old)
+    if added:
+        call(_SERVICE, "TagResource", ResourceARN=arn, Tags=[{"Key": key, "Value": value} for key, value in added.items()])
+    if removed:
+        call(_SERVICE, "UntagResource", ResourceARN=arn, TagKeyList=removed)
+
+
+def _delete_channel(call: Call, name: str, properties: Properties) -> None:
+    call(_SERVICE, "DeleteSignalingChannel", ChannelARN=_describe_channel(call, name)["ChannelARN"])
+
+
 KINDS = (
     Kind(
         type="AWS::KinesisVideo::Stream",
@@ -63,5 +102,13 @@ KINDS = (
         mutable=("DataRetentionInHours", "DeviceName", "MediaType", "Tags"),
         attributes=("Arn",),
         create=_create_stream, read=_read_stream, update=_update_stream, delete=_delete_stream,
+    ),
+    Kind(
+        type="AWS::KinesisVideo::SignalingChannel",
+        naming=Naming("Name", 256),
+        fixed=("Name", "Type"),
+        mutable=("MessageTtlSeconds", "Tags"),
+        attributes=("Arn",),
+        create=_create_channel, read=_read_channel, update=_update_channel, delete=_delete_channel,
     ),
 )  # fmt: skip
