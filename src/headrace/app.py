@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 SERVICES = (
     "dynamodb", "kinesis", "firehose", "lambda_", "redshift", "ses", "s3", "sqs", "sns", "iam", "logs",
-    "cloudwatch", "cloudformation", "video",
+    "cloudwatch", "cloudformation", "video", "analytics",
 )  # fmt: skip
 
 CONNECTIONS_MAX = 4096

@@ -1,0 +1,89 @@
+"""Functions around an application: one that looks at records before the SQL does, and those that take its rows."""
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from headrace.operation import Context
+from headrace.ports import Invocation, SourceRecord
+from headrace.services.analytics import reports
+from headrace.services.analytics.state import Application
+
+
+class FunctionFailed(Exception):
+    """A function could not be run, or gave no answer that can be read: it is asked again."""
+
+
+def preprocess(
+    ctx: Context, application: Application, function_arn: str, stream_arn: str, shard_id: str, records: Sequence[SourceRecord]
+) -> list[bytes | None]:
+    """What the function makes of each record: its new bytes, or None when it was dropped or could not be processed."""
+    event = {
+        "invocationId": ctx.ids.uuid(),
+        "applicationArn": application.arn,
+        "streamArn": stream_arn,
+        "records": [
+            {
+                "recordId": record.sequence_number,
+                "data": base64.b64encode(record.data).decode(),
+                "kinesisStreamRecordMetadata": {
+                    "sequenceNumber": record.sequence_number,
+                    "partitionKey": record.partition_key,
+                    "shardId": shard_id,
+                    "approximateArrivalTimestamp": round(record.arrived_at * 1000),
+                },
+            }
+            for record in records
+        ],
+    }
+    answers = _answers(_invoke(ctx, function_arn, event))
+    found: list[bytes | None] = []
+    for record in records:
+        answer = answers.get(record.sequence_number)
+        result = None if answer is None else answer.get("result")
+        data = None if answer is None else answer.get("data")
+        if result == "Ok" and isinstance(data, str):
+            try:
+                found.append(base64.b64decode(data, validate=True))
+                continue
+            except (binascii.Error, ValueError):
+                result = None
+        if result != "Dropped":
+            reports.problem(ctx, application, "Lambda.ProcessingFailed", f"Record {record.sequence_number} was not processed.")
+        found.append(None)
+    return found
+
+
+def deliver(ctx: Context, application: Application, function_arn: str, rows: Mapping[str, bytes], attempt: int) -> list[str]:
+    """Hand rows to a function, by their record ids; the ids that it could not deliver."""
+    event = {
+        "invocationId": ctx.ids.uuid(),
+        "applicationArn": application.arn,
+        "records": [
+            {
+                "recordId": record_id,
+                "lambdaDeliveryRecordMetadata": {"retryHint": attempt},
+                "data": base64.b64encode(row).decode(),
+            }
+            for record_id, row in rows.items()
+        ],
+    }
+    answers = _answers(_invoke(ctx, function_arn, event))
+    return [record_id for record_id in rows if (answers.get(record_id) or {}).get("result") != "Ok"]
+
+
+def _invoke(ctx: Context, function_arn: str, event: Mapping[str, Any]) -> Invocation:
+    answer = ctx.ports.invoker.invoke(ctx, function_arn, msgspec.json.encode(event))
+    if answer.function_error is not None:
+        raise FunctionFailed(f"{function_arn} failed: {answer.payload[:500].decode(errors='replace')}")
+    return answer
+
+
+def _answers(answer: Invocation) -> dict[str, dict[str, Any]]:
+    try:
+        return {str(one["recordId"]): one for one in msgspec.json.decode(answer.payload)["records"]}
+    except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise FunctionFailed("the function's answer has no records") from error

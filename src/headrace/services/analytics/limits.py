@@ -1,0 +1,31 @@
+"""The numbers of Analytics, unit last. Amazon's are from its developer guide."""
+
+APPLICATIONS_PER_REGION_MAX = 50
+INPUTS_MAX = 1
+OUTPUTS_MAX = 3
+REFERENCES_MAX = 1
+LOGGING_OPTIONS_MAX = 1
+CODE_LENGTH_MAX = 102_400
+REFERENCE_SIZE_MAX_BYTES = 1 << 30
+TAGS_MAX = 50
+VERSIONS_LISTED_MAX = 50
+
+# One step of an application: so much is read, and what comes of it is committed together.
+RECORDS_PER_STEP = 2_000
+SIZE_PER_STEP_BYTES = 4 << 20
+# The clock stays so far behind, so that a record whose commit is under way still falls into its own window.
+CLOCK_BEHIND_MS = 50
+STATE_PIECE_MAX_BYTES = 60_000
+
+LEASE_SECONDS = 30.0
+LOOK_SECONDS = 1.0
+OUTPUT_RETRY_SECONDS = 1.0
+METRICS_EVERY_SECONDS = 10.0
+
+LAMBDA_RECORDS_MAX = 500
+LAMBDA_SIZE_MAX_BYTES = 3 << 20
+
+SAMPLE_RECORDS_MAX = 100
+SAMPLE_SIZE_MAX_BYTES = 512 << 10
+SAMPLE_WAIT_SECONDS = 10.0
+CHECKER_IDLE_SECONDS = 60.0

@@ -1,0 +1,1 @@
+"""The operations of the second model: SQL and Flink applications."""

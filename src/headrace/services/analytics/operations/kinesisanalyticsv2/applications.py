@@ -1,0 +1,154 @@
+"""SQL applications in the second model: the same applications as the first one's. Flink applications are refused."""
+
+from typing import Any
+
+from headrace.operation import Context, operation
+from headrace.services.analytics import applications, errors, shapes, state
+from headrace.services.analytics.state import Application
+
+Members = dict[str, Any]
+
+_SQL = "SQL-1_0"
+_FLINK_ONLY = (
+    "FlinkApplicationConfiguration", "EnvironmentProperties", "ApplicationSnapshotConfiguration", "VpcConfigurations",
+    "ApplicationSystemRollbackConfiguration", "ZeppelinApplicationConfiguration", "ApplicationEncryptionConfiguration",
+)  # fmt: skip
+
+
+def _code(content: Members | None) -> str:
+    if content is None:
+        return ""
+    if content.get("TextContent") is None:
+        raise errors.InvalidArgumentException("A SQL application's code is given as TextContent.")
+    return str(content["TextContent"])
+
+
+def _refuse_flink(configuration: Members, suffix: str = "") -> None:
+    for name in _FLINK_ONLY:
+        if configuration.get(name + suffix) is not None:
+            raise errors.InvalidArgumentException(f"{name}{suffix} is not supported for SQL applications.")
+
+
+@operation(transaction=False)
+def create_application(
+    ctx: Context, *, application_name: str, runtime_environment: str, service_execution_role: str,
+    application_description: str | None = None, application_configuration: Members | None = None,
+    cloud_watch_logging_options: list[Members] | None = None, tags: list[Members] | None = None,
+    application_mode: str | None = None,
+) -> Members:  # fmt: skip
+    """Make an application. Its SQL is compiled at once. Runtime environments other than SQL-1_0 are refused."""
+    if runtime_environment != _SQL:
+        raise errors.flink_not_here(runtime_environment)
+    given = application_configuration or {}
+    _refuse_flink(given)
+    sql = given.get("SqlApplicationConfiguration") or {}
+    application = applications.new(ctx, application_name)
+    application.description = application_description or ""
+    application.role = service_execution_role
+    application.mode = application_mode or ""
+    application.code = _code((given.get("ApplicationCodeConfiguration") or {}).get("CodeContent"))
+
+    def parts(made: Application) -> None:
+        applications.take_parts(made, "inputs", sql.get("Inputs"))
+        applications.take_parts(made, "outputs", sql.get("Outputs"))
+        applications.take_parts(made, "references", sql.get("ReferenceDataSources"))
+        applications.take_parts(made, "logging", cloud_watch_logging_options)
+
+    return {"ApplicationDetail": shapes.detail_v2(applications.create(ctx, application, tags, parts))}
+
+
+@operation(read_only=True, accepts=("include_additional_details",))
+def describe_application(ctx: Context, *, application_name: str) -> Members:
+    """Show an application. The additional details are those of Flink jobs: a SQL application has none."""
+    return {"ApplicationDetail": shapes.detail_v2(state.find(ctx, application_name))}
+
+
+@operation(read_only=True)
+def list_applications(ctx: Context, *, limit: int | None = None, next_token: str | None = None) -> Members:
+    """List applications."""
+    found, more = applications.listed(ctx, next_token, limit or 50)
+    return {
+        "ApplicationSummaries": [shapes.summary_v2(one) for one in found],
+        "NextToken": found[-1].name if more else None,
+    }
+
+
+@operation(transaction=False, accepts=("conditional_token",))
+def update_application(
+    ctx: Context, *, application_name: str, current_application_version_id: int | None = None,
+    application_configuration_update: Members | None = None, service_execution_role_update: str | None = None,
+    run_configuration_update: Members | None = None, cloud_watch_logging_option_updates: list[Members] | None = None,
+    runtime_environment_update: str | None = None,
+) -> Members:  # fmt: skip
+    """Change an application. One that runs goes on at once, from where it has read to."""
+    if runtime_environment_update not in (None, _SQL):
+        raise errors.flink_not_here(str(runtime_environment_update))
+    if run_configuration_update is not None:
+        raise errors.InvalidArgumentException("RunConfigurationUpdate is not supported for SQL applications.")
+    if current_application_version_id is None:
+        raise errors.InvalidArgumentException("CurrentApplicationVersionId is required.")
+    update = application_configuration_update or {}
+    _refuse_flink(update, "Update")
+    sql = update.get("SqlApplicationConfigurationUpdate") or {}
+    content = (update.get("ApplicationCodeConfigurationUpdate") or {}).get("CodeContentUpdate")
+
+    def what(application: Application) -> None:
+        if content is not None:
+            application.code = _code({"TextContent": content.get("TextContentUpdate")})
+        if service_execution_role_update is not None:
+            application.role = service_execution_role_update
+        applications.update_parts(application, "inputs", sql.get("InputUpdates"))
+        applications.update_parts(application, "outputs", sql.get("OutputUpdates"))
+        applications.update_parts(application, "references", sql.get("ReferenceDataSourceUpdates"))
+        applications.update_parts(application, "logging", cloud_watch_logging_option_updates)
+
+    return {
+        "ApplicationDetail": shapes.detail_v2(applications.change(ctx, application_name, current_application_version_id, what))
+    }
+
+
+@operation
+def start_application(ctx: Context, *, application_name: str, run_configuration: Members | None = None) -> Members:
+    """Let an application run."""
+    given = run_configuration or {}
+    for name in ("FlinkRunConfiguration", "ApplicationRestoreConfiguration"):
+        if given.get(name) is not None:
+            raise errors.InvalidArgumentException(f"{name} is not supported for SQL applications.")
+    positions = {
+        one["InputId"]: str(one["InputStartingPositionConfiguration"].get("InputStartingPosition") or "NOW")
+        for one in given.get("SqlRunConfigurations") or ()
+    }
+    applications.start(ctx, application_name, positions)
+    return {}
+
+
+@operation
+def stop_application(ctx: Context, *, application_name: str, force: bool | None = None) -> Members:
+    """Let an application rest. Force is for Flink applications."""
+    if force:
+        raise errors.InvalidArgumentException("Force is not supported for SQL applications.")
+    applications.stop(ctx, application_name)
+    return {}
+
+
+@operation
+def delete_application(ctx: Context, *, application_name: str, create_timestamp: float) -> None:
+    """Delete an application, running or not."""
+    applications.delete(ctx, application_name, create_timestamp)
+
+
+@operation
+def update_application_maintenance_configuration(
+    ctx: Context, *, application_name: str, application_maintenance_configuration_update: Members
+) -> Members:
+    """Keep when maintenance may begin. Nothing is maintained here, so nothing happens then."""
+    application = state.find(ctx, application_name)
+    application.window = application_maintenance_configuration_update["ApplicationMaintenanceWindowStartTimeUpdate"]
+    state.save(ctx, application)
+    return {
+        "ApplicationARN": application.arn,
+        "ApplicationMaintenanceConfigurationDescription": {
+            "ApplicationMaintenanceWindowStartTime": application.window,
+            "ApplicationMaintenanceWindowEndTime": shapes.window_end(application.window),
+        },
+    }

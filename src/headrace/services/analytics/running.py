@@ -1,0 +1,222 @@
+"""Runs one application: reads its inputs, lets the engine compute, and commits what was read, kept and given together.
+
+A step reads records, pushes them into the engine's process, and then, in one transaction: the positions of the inputs, the
+pieces of the windows' state that changed, and the rows for the outputs. So a crash at any moment changes no result. The engine's
+process is ahead of the store for the length of a commit; whatever goes wrong, it is opened again from what was kept.
+"""
+
+import logging
+import time
+from typing import NamedTuple
+
+from headrace.kit.errors import AwsError
+from headrace.layers import lease as leases
+from headrace.layers import log as logs
+from headrace.layers import pieces
+from headrace.operation import Context
+from headrace.ports import Metric
+from headrace.services.analytics import configuration, limits, reports, state
+from headrace.services.analytics.engine.client import Engine, EngineError
+from headrace.services.analytics.engine.schema import SqlError, Step
+from headrace.services.analytics.functions import FunctionFailed
+from headrace.services.analytics.inputs import Inputs, Read
+from headrace.services.analytics.state import Application, Position
+
+log = logging.getLogger(__name__)
+
+
+class Stale(Exception):
+    """The application was stopped, changed or deleted: this run of it is over."""
+
+
+class _Made(NamedTuple):
+    """A step that was computed and is to be committed."""
+
+    read: Read
+    step: Step
+
+
+class Run:
+    """One run of one generation of an application, in this process."""
+
+    def __init__(self, application: Application, account: str, region: str, owner: str) -> None:
+        self.generation = application.generation
+        self.name = f"analytics/{application.id}"
+        self._application = application
+        self._account = account
+        self._region = region
+        self._owner = owner
+        self._engine: Engine | None = None
+        self._inputs: Inputs | None = None
+        self._lease: leases.Lease | None = None
+        self._made: _Made | None = None
+        self._next_ms: int | None = None
+        self._reported_at = 0.0
+        self._ended = False
+        self._counts: dict[str, float] = {"Records": 0.0, "Bytes": 0.0, "Delivered": 0.0}
+
+    def end(self) -> None:
+        """Take nothing more. The step that runs commits nothing, for the generation is another one."""
+        self._ended = True
+        engine = self._engine
+        if engine is not None:
+            engine.close()
+
+    def topics(self, ctx: Context) -> tuple[bytes, ...]:
+        """What wakes this run."""
+        scope = ctx.at(self._account, self._region)
+        return Inputs(scope, self._application).topics(scope)
+
+    def step(self, ctx: Context) -> float | None:
+        """Read, compute and commit once."""
+        if self._ended:
+            return None
+        ctx = ctx.at(self._account, self._region)
+        if not self._hold(ctx):
+            return limits.LEASE_SECONDS / 3
+        try:
+            return self._go_on(ctx)
+        except Stale:
+            self._reset()
+            return None
+        except (FunctionFailed, AwsError, LookupError) as error:
+            text = error.message if isinstance(error, AwsError) else str(error)
+            reports.problem(ctx, self._application, type(error).__name__, text)
+            return limits.OUTPUT_RETRY_SECONDS
+        except (SqlError, EngineError) as error:
+            self._reset()
+            reports.problem(ctx, self._application, "SqlError", str(error))
+            return limits.OUTPUT_RETRY_SECONDS * 5
+        except ConnectionError as error:
+            self._reset()
+            if self._ended:
+                return None
+            reports.problem(ctx, self._application, "EngineEnded", str(error))
+            return limits.OUTPUT_RETRY_SECONDS
+
+    def _go_on(self, ctx: Context) -> float | None:
+        engine, inputs = self._opened(ctx)
+        if self._made is None:
+            self._made = self._compute(ctx, engine, inputs)
+        made = self._made
+        if made is None:
+            return self._wait(ctx)
+        ctx.transact(lambda inner: self._commit(inner, made))
+        inputs.positions.update(made.read.positions)
+        self._made = None
+        self._next_ms = made.step.next_ms
+        self._count(ctx, made)
+        return 0.0 if made.read.taken or not made.read.caught_up else self._wait(ctx)
+
+    def _opened(self, ctx: Context) -> tuple[Engine, Inputs]:
+        if self._engine is not None and self._inputs is not None:
+            return self._engine, self._inputs
+        application = self._application
+        engine = self._engine = Engine()
+        kept = ctx.snapshot(lambda inner: state.pieces(inner.tx, application.id))
+        engine.open(
+            application.code, configuration.inputs_of(application), configuration.references_of(application), kept or None
+        )
+        for part in application.references:
+            source = part["S3ReferenceDataSource"]
+            bucket = source["BucketARN"].rpartition(":")[2]
+            engine.load_reference(part["TableName"], ctx.ports.objects.get(ctx, bucket, source["FileKey"]))
+        inputs = self._inputs = Inputs(ctx, application)
+        self._next_ms = 0
+        ctx.transact(self._mark_running)
+        return engine, inputs
+
+    def _mark_running(self, ctx: Context) -> None:
+        current = self._current(ctx)
+        if current.status != state.RUNNING:
+            current.status = state.RUNNING
+            state.save(ctx, current)
+
+    def _current(self, ctx: Context) -> Application:
+        found = state.APPLICATIONS.get(ctx.tx, self._account, self._region, self._application.name)
+        if (
+            self._ended or found is None or found.id != self._application.id or found.generation != self.generation
+            or found.status == state.READY
+        ):  # fmt: skip
+            raise Stale
+        return found
+
+    def _compute(self, ctx: Context, engine: Engine, inputs: Inputs) -> _Made | None:
+        read = ctx.snapshot(inputs.read) if not self._has_processors() else inputs.read(ctx)
+        now_ms = ctx.clock.now_ms() - limits.CLOCK_BEHIND_MS
+        due = self._next_ms is not None and self._next_ms <= now_ms
+        if not read.taken and not read.positions and not (due and read.caught_up):
+            return None
+        # While there is more to read, time is what the records say; then it is the clock's.
+        step = engine.step(read.records, now_ms if read.caught_up else None, configuration.outputs_of(self._application))
+        return _Made(read, step)
+
+    def _has_processors(self) -> bool:
+        return any("InputProcessingConfiguration" in part for part in self._application.inputs)
+
+    def _wait(self, ctx: Context) -> float | None:
+        if self._next_ms is None:
+            return None
+        return max(0.001, (self._next_ms + limits.CLOCK_BEHIND_MS - ctx.clock.now_ms()) / 1000)
+
+    def _commit(self, ctx: Context, made: _Made) -> None:
+        self._current(ctx)
+        if self._lease is None:
+            raise Stale
+        try:
+            leases.check(ctx.tx, self.name, self._lease)
+        except leases.LeaseLost:
+            raise Stale from None
+        for (input_id, shard_id), position in made.read.positions.items():
+            state.POSITIONS.put(ctx.tx, Position(position.place, position.ended), self._application.id, input_id, shard_id)
+        state.put_pieces(ctx.tx, self._application.id, made.step.pieces)
+        for part in self._application.outputs:
+            rows = made.step.encoded.get(part["Name"], ())
+            service, arn = configuration.target_of(part)
+            if not rows:
+                continue
+            if service == "lambda":
+                box = state.outbox(self._application.id, part["OutputId"])
+                logs.append(ctx.tx, box, [entry for row in rows for entry in pieces.split(row)])
+                continue
+            sink = ctx.ports.sinks[service]
+            for row in rows:
+                sink.send(ctx, arn, row)
+
+    def _hold(self, ctx: Context) -> bool:
+        now = ctx.clock.now()
+        if self._lease is None or self._lease.until - now < limits.LEASE_SECONDS / 2:
+            self._lease = ctx.transact(
+                lambda inner: leases.take(inner.tx, self.name, self._owner, inner.clock.now(), limits.LEASE_SECONDS)
+            )
+            if self._lease is None:
+                self._reset()
+        return self._lease is not None
+
+    def _reset(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+        self._engine = self._inputs = self._made = None
+
+    def _count(self, ctx: Context, made: _Made) -> None:
+        counts = self._counts
+        counts["Records"] += made.read.taken
+        counts["Bytes"] += made.read.size_bytes
+        counts["Delivered"] += sum(len(rows) for rows in made.step.encoded.values())
+        now = time.monotonic()
+        if now - self._reported_at < limits.METRICS_EVERY_SECONDS:
+            return
+        self._reported_at = now
+        flow_in, flow_out = (("Flow", "Input"),), (("Flow", "Output"),)
+        reports.metrics(
+            ctx,
+            self._application,
+            [
+                Metric("KPUs", 1, "Count"),
+                Metric("MillisBehindLatest", made.read.behind_ms, "Milliseconds", flow_in),
+                Metric("Records", counts["Records"], "Count", flow_in),
+                Metric("Bytes", counts["Bytes"], "Bytes", flow_in),
+                Metric("Records", counts["Delivered"], "Count", flow_out),
+            ],
+        )
+        self._counts = dict.fromkeys(counts, 0.0)

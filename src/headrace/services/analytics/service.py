@@ -1,0 +1,11 @@
+"""The door of Analytics."""
+
+from headrace.operation import Service
+from headrace.services.analytics import workers
+
+SERVICE = Service(
+    models=("kinesisanalytics", "kinesisanalyticsv2"),
+    operations="headrace.services.analytics.operations",
+    on_start=workers.start,
+    on_stop=workers.stop,
+)
