@@ -8,11 +8,11 @@ import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "headrace"
 FLOORS = {
-    "kit": 0, "store": 1, "wire": 1, "layers": 2, "sql": 2, "ports": 2, "workers": 2, "operation": 3, "consumer": 3,
+    "kit": 0, "store": 1, "wire": 1, "layers": 2, "sql": 2, "ports": 2, "workers": 2, "operation": 3, "consumer": 3, "roles": 3,
     "services": 4, "gateway": 5, "app": 6, "cli": 7,
 }  # fmt: skip
 # Rooms of one floor that may see each other, and why: the consumer is built on operations' contexts.
-NEIGHBOURS = {("consumer", "operation")}
+NEIGHBOURS = {("consumer", "operation"), ("roles", "operation")}
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "manager", "provider", "models"}
 LINES_MAX = 500
 FUNCTION_LINES_MAX = 60

@@ -12,7 +12,8 @@ from headrace.kit.ids import Ids
 from headrace.kit.settings import Settings
 from headrace.operation import Context
 from headrace.ports import Credentials, Invocation, LoadOutcome, Metric, ObjectInfo, Ports, Principal, Scope
-from headrace.services.firehose import roles, state
+from headrace.services.firehose import state
+from headrace.services.firehose.roles import ROLES
 from headrace.services.firehose.delivery import Deliverer
 from headrace.services.firehose.operations import records, streams
 from headrace.store.memory import Crash, MemoryStore
@@ -197,7 +198,7 @@ class House:
         self.invoker = FakeInvoker(self.deaths)
         self.logs, self.metrics = FakeLogs(), FakeMetrics()
         self.authority = FakeAuthority()
-        roles._held.clear()
+        ROLES._held.clear()
         self.clock, self.ids = Clock(), Ids(7)
         self.ports = Ports(
             objects=self.objects,

@@ -6,7 +6,7 @@ from typing import Any
 
 from headrace.layers import tags
 from headrace.operation import Context
-from headrace.services.analytics import configuration, errors, limits, state
+from headrace.services.analytics import configuration, errors, limits, rights, state
 from headrace.services.analytics.checking import CHECKER
 from headrace.services.analytics.state import Application
 
@@ -19,6 +19,7 @@ POSITIONS = ("NOW", "TRIM_HORIZON", "LAST_STOPPED_POINT")
 def create(ctx: Context, application: Application, given_tags: Sequence[Members] | None, parts: Change) -> Application:
     """Make an application: its parts are checked and get their ids, its code is compiled."""
     parts(application)
+    rights.check_roles(ctx, application)
     _check(application)
 
     def body(inner: Context) -> None:
@@ -54,6 +55,7 @@ def change(ctx: Context, name: str, version: int | None, what: Change) -> Applic
     changed.version = current.version + 1
     changed.updated_from = current.version
     what(changed)
+    rights.check_roles(ctx, changed)
     if _runs_differently(current, changed):
         _check(changed)
     configuration.check_counts(changed)

@@ -144,6 +144,12 @@ def target_of(part: Members) -> tuple[str, str]:
     return _SERVICES[name], part[name]["ResourceARN"]
 
 
+def destination_of(part: Members) -> Members:
+    """What an output says of its destination."""
+    found: Members = part[next(name for name in _TARGETS if name in part)]
+    return found
+
+
 def _columns(schema: Members) -> list[Column]:
     return [Column(column["Name"], column["SqlType"], column.get("Mapping")) for column in schema["RecordColumns"]]
 

@@ -15,7 +15,8 @@ from headrace.layers import log as logs
 from headrace.layers import pieces
 from headrace.operation import Context
 from headrace.ports import Metric
-from headrace.services.analytics import configuration, limits, reports, state
+from headrace.roles import RoleRefused
+from headrace.services.analytics import configuration, limits, reports, rights, state
 from headrace.services.analytics.engine.client import Engine, EngineError
 from headrace.services.analytics.engine.schema import SqlError, Step
 from headrace.services.analytics.functions import FunctionFailed
@@ -52,6 +53,7 @@ class Run:
         self._made: _Made | None = None
         self._next_ms: int | None = None
         self._reported_at = 0.0
+        self._allowed_at = float("-inf")
         self._ended = False
         self._counts: dict[str, float] = {"Records": 0.0, "Bytes": 0.0, "Delivered": 0.0}
 
@@ -79,6 +81,10 @@ class Run:
         except Stale:
             self._reset()
             return None
+        except RoleRefused as error:
+            reports.problem(ctx, self._application, "RoleRefused", str(error))
+            self._reset()
+            return limits.OUTPUT_RETRY_SECONDS
         except (FunctionFailed, AwsError, LookupError) as error:
             text = error.message if isinstance(error, AwsError) else str(error)
             reports.problem(ctx, self._application, type(error).__name__, text)
@@ -95,6 +101,9 @@ class Run:
             return limits.OUTPUT_RETRY_SECONDS
 
     def _go_on(self, ctx: Context) -> float | None:
+        if time.monotonic() - self._allowed_at > limits.RIGHTS_EVERY_SECONDS:
+            rights.check(ctx, self._application)
+            self._allowed_at = time.monotonic()
         engine, inputs = self._opened(ctx)
         if self._made is None:
             self._made = self._compute(ctx, engine, inputs)

@@ -11,9 +11,11 @@ from msgspec.structs import replace
 from headrace.kit.errors import AwsError
 from headrace.operation import Context
 from headrace.ports import LoadFailed, Metric
-from headrace.services.firehose import buffer, keys, limits, roles, state
+from headrace.roles import RoleRefused
+from headrace.services.firehose import buffer, keys, limits, state
 from headrace.services.firehose.engine import staging, transform
 from headrace.services.firehose.engine.transform import Outcome, Record
+from headrace.services.firehose.roles import ROLES
 
 NAMESPACE = "AWS/Firehose"
 
@@ -60,9 +62,9 @@ def carry(ctx: Context, stream: state.DeliveryStream, delivery: state.Delivery, 
 
 def _put(ctx: Context, s3: Mapping[str, Any], key: str, body: bytes) -> None:
     try:
-        acting = roles.check(ctx, s3["RoleARN"], "s3:PutObject", f"{s3['BucketARN']}/{key}")
+        acting = ROLES.check(ctx, s3["RoleARN"], "s3:PutObject", f"{s3['BucketARN']}/{key}")
         ctx.ports.objects.put(acting, keys.bucket(s3), key, body, content_type="application/octet-stream")
-    except roles.RoleRefused as error:
+    except RoleRefused as error:
         raise DeliveryFailed(
             "S3.AccessDenied",
             "Access was denied. Ensure that the trust policy for the provided IAM role allows Firehose to assume the role, "
@@ -127,9 +129,9 @@ def _invoke(
             time.sleep(min(limits.TRANSFORM_RETRY_FIRST_SECONDS * 2 ** (attempt - 1), limits.TRANSFORM_RETRY_MAX_SECONDS))
         try:
             role = parameters.get("RoleArn") or delivery.destination.s3["RoleARN"]
-            acting = roles.check(ctx, role, "lambda:InvokeFunction", parameters["LambdaArn"])
+            acting = ROLES.check(ctx, role, "lambda:InvokeFunction", parameters["LambdaArn"])
             answer = ctx.ports.invoker.invoke(acting, parameters["LambdaArn"], payload)
-        except roles.RoleRefused:
+        except RoleRefused:
             failure = transform.failed("Lambda.InvokeAccessDenied")
             continue
         except AwsError as error:

@@ -8,7 +8,8 @@ from headrace import consumer
 from headrace.kit.errors import UnsupportedParameter
 from headrace.layers import tags as tag_rows
 from headrace.operation import Context, operation
-from headrace.services.firehose import destinations, errors, limits, roles, sources, state
+from headrace.services.firehose import destinations, errors, limits, sources, state
+from headrace.services.firehose.roles import ROLES
 
 Members = dict[str, Any]
 
@@ -79,7 +80,7 @@ def _check_roles(ctx: Context, destination: destinations.Destination) -> None:
     for role in destination.roles:
         if role.split(":")[4] != ctx.account:
             raise errors.InvalidArgumentException("Cross-account pass role is not allowed.")
-        if not roles.can_be_assumed(ctx, role):
+        if not ROLES.can_be_assumed(ctx, role):
             raise errors.InvalidArgumentException(f"Firehose is unable to assume role {role}. Please check the role provided.")
 
 
