@@ -169,7 +169,12 @@ def calls(client: Callable[..., Any], account: str) -> list[tuple[str, str, dict
             "update_media_storage_configuration",
             {"ChannelARN": channel, "MediaStorageConfiguration": {"Status": "ENABLED"}},
         ),
-        ("kinesisanalyticsv2", "list_applications", {}),
+        (
+            "kinesisanalyticsv2",
+            "create_application",
+            {"ApplicationName": "f", "RuntimeEnvironment": "FLINK-1_20", "ServiceExecutionRole": role},
+        ),
+        ("kinesisanalyticsv2", "create_application_presigned_url", {"ApplicationName": "f", "UrlType": "FLINK_DASHBOARD_URL"}),
     ]
 
 

@@ -15,6 +15,7 @@ COMMANDS = {
     "demo": "run the bank example from end to end",
     "stream": "show streams, follow one, or put lines into one",
     "video": "play a video stream, or write a clip of it",
+    "analyze": "run SQL over a stream, and print its rows as they come",
     "env": "print the exports that point the AWS CLI and SDKs here",
     "status": "show what runs and how it flows",
     "doctor": "say what is wrong and how to mend it",

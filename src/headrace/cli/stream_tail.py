@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Print records until it is interrupted, or the stream's end is reached with --no-follow."""
-    tail = Tail(client(settings, "kinesis", arguments.account), arguments.name, _start(arguments.begin))
+    tail = Tail(client(settings, "kinesis", arguments.account), arguments.name, start_of(arguments.begin))
     show = _json if arguments.json else _line
     while tail.shards:
         seen = False
@@ -105,7 +105,7 @@ class Tail:
         return str(answer["ShardIterator"])
 
 
-def _start(text: str) -> dict[str, Any]:
+def start_of(text: str) -> dict[str, Any]:
     """Where an iterator begins; SystemExit when the text says nothing of the kind."""
     if text.upper() in ("LATEST", "TRIM_HORIZON"):
         return {"ShardIteratorType": text.upper()}

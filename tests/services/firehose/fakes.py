@@ -13,9 +13,9 @@ from headrace.kit.settings import Settings
 from headrace.operation import Context
 from headrace.ports import Credentials, Invocation, LoadOutcome, Metric, ObjectInfo, Ports, Principal, Scope
 from headrace.services.firehose import state
-from headrace.services.firehose.roles import ROLES
 from headrace.services.firehose.delivery import Deliverer
 from headrace.services.firehose.operations import records, streams
+from headrace.services.firehose.roles import ROLES
 from headrace.store.memory import Crash, MemoryStore
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
