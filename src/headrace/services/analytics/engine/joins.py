@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice, repeat
 from typing import Any
 
 import numpy as np
@@ -93,23 +94,26 @@ def side_columns(batch: Batch, joined: bool) -> list[Vector]:
     return batch.columns if joined else [*batch.columns, Vector(batch.times)]
 
 
-def key_list(rows: Rows, runs: Sequence[Compiled]) -> list[Any]:
-    """Plain keys of rows; None where a part is NULL, as NULL equals nothing."""
+def key_list(rows: Rows, runs: Sequence[Compiled]) -> list[tuple[Any, ...]]:
+    """Plain keys of rows. One with a NULL among its parts equals nothing."""
     lists = [one.run(rows).to_list() for one in runs]
-    if not lists:
-        return [()] * len(rows)
-    return [None if None in key else key for key in zip(*lists, strict=True)]
+    return list(zip(*lists, strict=True)) if lists else [()] * len(rows)
 
 
 @dataclass(slots=True)
 class Held:
-    """A row in a window."""
+    """A row in a window; `parts` of its key, of which none may be NULL in a pair."""
 
-    key: Any
+    parts: tuple[Any, ...]
     values: tuple[Any, ...]
     time: int
     matched: bool = False
     chunk: int = 0
+
+    @property
+    def key(self) -> tuple[Any, ...] | None:
+        """What it is found by."""
+        return None if None in self.parts else self.parts
 
 
 @dataclass
@@ -158,19 +162,23 @@ class Window:
 
     def save(self, everything: bool) -> Pieces:
         """A piece for each so many rows."""
-        chunks: dict[int, list[Any]] = {}
-        for row in self.rows:
-            if everything or row.chunk in self.dirty:
-                chunks.setdefault(row.chunk, []).append([wrapped([row.key])[0], wrapped(list(row.values)), row.time, row.matched])
-        pieces: Pieces = {str(chunk): encode([self.added, rows]) for chunk, rows in chunks.items()}
-        present = {str(row.chunk) for row in (self.rows[0], self.rows[-1])} if self.rows else set()
-        if self.rows:
-            present = {str(chunk) for chunk in range(self.rows[0].chunk, self.rows[-1].chunk + 1)}
+        first = self.added - len(self.rows)
+        present = range(first // CHUNK, -(-self.added // CHUNK)) if self.rows else range(0)
+        pieces: Pieces = {}
+        for chunk in present:
+            if everything or chunk in self.dirty:
+                start, stop = max(chunk * CHUNK, first) - first, min((chunk + 1) * CHUNK, self.added) - first
+                rows = list(islice(self.rows, start, stop))
+                keys = [wrapped(list(column)) for column in zip(*(row.parts for row in rows), strict=True)]
+                values = [wrapped(list(column)) for column in zip(*(row.values for row in rows), strict=True)]
+                matched = [row.matched for row in rows]
+                pieces[str(chunk)] = encode([self.added, keys, values, [row.time for row in rows], matched])
         if everything:
             return pieces
-        for gone in self.saved - present:
+        names = {str(chunk) for chunk in present}
+        for gone in self.saved - names:
             pieces[gone] = None
-        self.saved = present
+        self.saved = names
         self.dirty.clear()
         return pieces
 
@@ -178,11 +186,12 @@ class Window:
         """Put the rows back."""
         self.saved = set(pieces)
         for name in sorted(pieces, key=int):
-            self.added, rows = decode(pieces[name])
-            for key, values, time, matched in rows:
-                row = Held(key, tuple(values), time, matched, int(name))
+            self.added, keys, columns, times, matched = decode(pieces[name])
+            parts = zip(*keys, strict=True) if keys else repeat((), len(times))
+            for part, values, time, found in zip(parts, zip(*columns, strict=True), times, matched, strict=True):
+                row = Held(part, values, time, found, int(name))
                 self.rows.append(row)
-                self.by_key.setdefault(key, deque()).append(row)
+                self.by_key.setdefault(row.key, deque()).append(row)
 
 
 class Joined(Node):
@@ -317,7 +326,7 @@ class TableJoined(Node):
             rows = Rows(self._table.columns, np.zeros(self._table.size, np.int64))
             self._index = {}
             for place, key in enumerate(key_list(rows, self._looked_up)):
-                if key is not None:
+                if None not in key:
                     self._index.setdefault(key, []).append(place)
             self._version = self._table.version
         return self._index
@@ -328,7 +337,7 @@ class TableJoined(Node):
         if batch is None:
             return None
         rows = Rows(side_columns(batch, self._joined), batch.times)
-        found = map(self._lookup().get, key_list(rows, self._streamed))
+        found = map(self._lookup().get, key_list(rows, self._streamed))  # a NULL is in no key of the table
         kept = passed(self, batch, rows)
         left: list[int] = []
         right: list[int] = []

@@ -9,7 +9,7 @@ import numpy as np
 from headrace.services.analytics.engine.sqltypes import Array, Batch, SqlType, Vector, from_objects, objects
 
 _DECIMAL, _TUPLE, _SET, _BIG = 1, 2, 3, 4
-_PLAIN = (str, int, float, bool, type(None), bytes)
+_PLAIN = {str, int, float, bool, type(None), bytes}
 
 
 def _wrapped(value: Any) -> Any:
@@ -49,7 +49,7 @@ def decode(data: bytes) -> Any:
 
 def wrapped(values: list[Any]) -> list[Any]:
     """Values in a form that `encode` takes: decimals, tuples and sets among them keep what they are."""
-    if all(type(value) in (str, float, bool, type(None)) for value in values):
+    if set(map(type, values)) <= _PLAIN:
         return values
     return [_wrapped(value) for value in values]
 
