@@ -1,7 +1,7 @@
 """Joins: of streams within windows, and with reference tables."""
 
 import pytest
-from tests.services.analytics.engine.applications import Application, columns
+from tests.services.analytics.engine.applications import Application, at, columns
 
 from headrace.services.analytics.engine.schema import SqlError
 
@@ -164,9 +164,36 @@ def test_distinct__within_a_monotonic_column() -> None:
     ]  # fmt: skip
 
 
+def test_resorted__rows_go_by_a_time_of_their_own_and_late_ones_are_reported() -> None:
+    application = Application(
+        """
+        CREATE OR REPLACE STREAM "T" (n INTEGER);
+        CREATE OR REPLACE PUMP "P" AS INSERT INTO "T"
+        SELECT STREAM s.e AS ROWTIME, s.n FROM "SOURCE_SQL_STREAM_001" AS s ORDER BY s.e WITHIN INTERVAL '10' SECOND;
+        SELECT STREAM LAG(n) OVER (ROWS 1 PRECEDING), n FROM "T";
+        """,
+        columns("E TIMESTAMP, N INTEGER"),
+    )
+    day = "2018-08-01 "
+    application.push([("10:00:05", day + "10:00:03", 3), ("10:00:06", day + "10:00:01", 1), ("10:00:07", None, 0)]).restarted()
+    assert application.program.next_ms() == at("10:00:11")
+    application.push([("10:00:09", day + "10:00:02", 2), ("10:00:12", day + "10:00:01.9", -1), ("10:00:13", day + "10:00:08", 8)])
+    application.advance("10:00:30")
+    assert application.found(rowtime=True) == [
+        ("10:00:01", None, 1), ("10:00:02", 1, 2), ("10:00:03", 2, 3), ("10:00:08", 3, 8),
+    ]  # fmt: skip
+    assert application.errors() == ["The row is out of order: it came too late"]
+
+
 @pytest.mark.parametrize(
     ("query", "message"),
     [
+        ("SELECT STREAM s.id FROM SOURCE_SQL_STREAM_001 AS s ORDER BY s.id WITHIN INTERVAL '1' MINUTE;", "one TIMESTAMP"),
+        (
+            "SELECT STREAM SUM(x) OVER (ROWS 1 PRECEDING) FROM (SELECT STREAM s.APPROXIMATE_ARRIVAL_TIME AS ROWTIME, s.id AS x"
+            " FROM SOURCE_SQL_STREAM_001 AS s ORDER BY s.APPROXIMATE_ARRIVAL_TIME WITHIN INTERVAL '1' MINUTE) AS i;",
+            "must be the last",
+        ),
         ('SELECT STREAM 1 FROM "OrderStream" AS a JOIN "TradeStream" AS b ON a.orderId = b.orderId;', "needs a window"),
         ('SELECT STREAM orderId FROM "OrderStream" AS a, "TradeStream" OVER (ROWS 1 PRECEDING) AS b;', "'ORDERID' is ambiguous"),
         (

@@ -73,6 +73,13 @@ QUERIES: dict[str, tuple[str, str]] = {
            select ts, n, m from p union all
            select ts + 5000, n, null from s where n < 4 and number not in (select number from p)""",
     ),
+    "by event time, resorted": (
+        f"""CREATE STREAM e (t VARCHAR(4), n INTEGER);
+            CREATE PUMP p AS INSERT INTO e SELECT STREAM s.e AS ROWTIME, s.t, s.n FROM "{SOURCE}" AS s
+            ORDER BY s.e WITHIN INTERVAL '70' SECOND;
+            SELECT STREAM t, COUNT(*), SUM(n) FROM e GROUP BY t, FLOOR(e.ROWTIME TO MINUTE);""",
+        "select (e // 60000 + 1) * 60000, t, count(*), sum(n) from s group by t, e // 60000",
+    ),
     "distinct": (
         f"""SELECT STREAM DISTINCT EXTRACT(MINUTE FROM m), t FROM (SELECT STREAM FLOOR(ROWTIME TO MINUTE) AS m, t FROM "{SOURCE}")
             AS x;""".replace("DISTINCT EXTRACT(MINUTE FROM m)", "DISTINCT m"),

@@ -75,6 +75,7 @@ class Entry(Node):
         super().__init__()
         self.fields = fields
         self.batch: Batch | None = None
+        self.lag_ms = 0  # how far the clock of those who read it lies behind
 
     def step(self, clock: int) -> Batch | None:
         """The rows that were put here."""

@@ -81,6 +81,64 @@ class Sorted(Node):
             self._held = [unpack_batch(one) for one in decode(pieces["held"])]
 
 
+class Resorted(Node):
+    """Rows that come out of the order of a time of their own, put into it: ORDER BY time WITHIN span.
+
+    A row is held until the clock is a span after its time, which becomes its ROWTIME; so those who read these rows have a clock
+    that lies a span behind. A row that comes more than a span after its time is late: it is reported. One without a time is left
+    out. The time is the last column below; it is taken off.
+    """
+
+    def __init__(self, child: Node, within_ms: int) -> None:
+        super().__init__([child])
+        self.fields = child.fields[:-1]
+        self.within_ms = within_ms
+        self._held: list[Batch] = []
+        self._changed = False
+
+    def step(self, clock: int) -> Batch | None:
+        """The rows whose time is a span before the clock, in order."""
+        batch = self.children[0].step(clock)
+        if batch is not None:
+            own = batch.columns[-1]
+            known = ~own.null_mask()
+            late = known & (own.values < batch.times - self.within_ms)
+            if late.any():
+                self.report(batch, dict.fromkeys(np.flatnonzero(late).tolist(), "The row is out of order: it came too late"))
+            self._held.append(batch.take(known & ~late))
+            self._changed = True
+        if not self._held:
+            return None
+        columns = [concatenate(parts) for parts in zip(*(one.columns for one in self._held), strict=True)]
+        held = Batch(columns[:-1], columns[-1].values)
+        ready = held.times <= clock - self.within_ms
+        if not ready.any():
+            self._held = [Batch(columns, columns[-1].values)]
+            return None
+        rest = Batch(columns, columns[-1].values).take(~ready)
+        self._held = [rest] if len(rest) else []
+        self._changed = True
+        given = held.take(ready)
+        return given.take(np.argsort(given.times, kind="stable"))
+
+    def next_ms(self, clock: int) -> int | None:
+        """When the first row that is held is given."""
+        times = [int(one.columns[-1].values.min()) for one in self._held if len(one)]
+        return min(times) + self.within_ms if times else None
+
+    def save(self, everything: bool) -> Pieces:
+        """The rows that are held."""
+        if not (everything or self._changed):
+            return {}
+        self._changed = self._changed and everything
+        return {"held": encode([pack_batch(one) for one in self._held])}
+
+    def load(self, pieces: dict[str, bytes]) -> None:
+        """Put the rows back."""
+        if "held" in pieces:
+            self._held = [unpack_batch(one) for one in decode(pieces["held"])]
+
+
 class Distinct(Node):
     """Rows that were not there before, within each value of a monotonic column."""
 

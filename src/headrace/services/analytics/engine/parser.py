@@ -205,16 +205,27 @@ class Reader(ExpressionReader):
                 if not self.take(","):
                     break
         order: list[tuple[Expr, bool]] = []
+        within: int | None = None
         if self.take("ORDER", "BY"):
             while True:
                 key = self.expression()
                 order.append((key, self.take("DESC")))
                 self.take("ASC")
+                if self.take("WITHIN"):
+                    within = self._within()
                 if not self.take(","):
                     break
         return Select(
-            tuple(items), source, where, group, stagger, having, tuple(windows), tuple(order), distinct, grouped, at=at
+            tuple(items), source, where, group, stagger, having, tuple(windows), tuple(order), distinct, grouped, within, at=at
         )  # fmt: skip
+
+    def _within(self) -> int:
+        at = self.token.at
+        size = self.expression()
+        value = getattr(size, "value", None)
+        if not isinstance(value, int) or str(getattr(size, "type", "")) != "INTERVAL DAY TO SECOND":
+            raise self.error("WITHIN takes an INTERVAL of days to seconds", at)
+        return value
 
     def _stagger(self) -> Frame:
         at = self.token.at

@@ -7,6 +7,7 @@ from headrace.services.analytics.engine import aggregates
 from headrace.services.analytics.engine.casting import cast
 from headrace.services.analytics.engine.evaluate import TypeProblem
 from headrace.services.analytics.engine.expressions import (
+    ROWTIME,
     Binder,
     Part,
     Scope,
@@ -20,7 +21,7 @@ from headrace.services.analytics.engine.expressions import (
 )
 from headrace.services.analytics.engine.grouping import Aggregate, Stagger, Tumbling
 from headrace.services.analytics.engine.nodes import Clock, Field, Filter, Node, Project
-from headrace.services.analytics.engine.ordering import Distinct, Sorted
+from headrace.services.analytics.engine.ordering import Distinct, Resorted, Sorted
 from headrace.services.analytics.engine.plan_catalog import Catalog, Relations
 from headrace.services.analytics.engine.sliding import Measure, Sliding, measured
 from headrace.services.analytics.engine.sqltypes import DOUBLE, Vector
@@ -78,6 +79,8 @@ class SelectPlan:
             node = Filter(node, condition(having, self._source, "HAVING"))
         if any(has_over(one) for _, one in bound):
             node, fields, bound = self._measured(node, fields, bound)
+        if select.within_ms is not None:
+            return self._resorted(node, fields, bound, order, select.within_ms)
         made = self._projected(node, fields, [*bound, *(("", key) for key, _ in order)])
         if order:
             made = self._sorted(made, len(bound), [down for _, down in order])
@@ -234,6 +237,19 @@ class SelectPlan:
         if same and [one.name for one in node.fields] == [one.name for one in out]:
             return node
         return Project(node, out, runs)
+
+    def _resorted(
+        self, node: Node, fields: list[Field], bound: list[tuple[str, Expr]], order: list[tuple[Expr, bool]], within_ms: int
+    ) -> Node:
+        """ORDER BY a time WITHIN a span: that time, which the items give as ROWTIME, becomes the rows' ROWTIME."""
+        at = self._select.order[0][0].at
+        key, down = order[0]
+        if len(order) != 1 or down or follows_time(key) or compiled(key, self._source).type.kind != "TIMESTAMP":
+            raise self._source.error("ORDER BY … WITHIN takes one TIMESTAMP, ascending, that is not ROWTIME", at)
+        if not any(name == ROWTIME and expression == key for name, expression in bound):
+            raise self._source.error("The expression of ORDER BY … WITHIN must be among the items, AS ROWTIME", at)
+        kept = [(name, expression) for name, expression in bound if name != ROWTIME]
+        return Resorted(self._projected(node, fields, [*kept, ("", key)]), within_ms)
 
     def _sorted(self, node: Node, width: int, down: list[bool]) -> Node:
         first = node.fields[width]

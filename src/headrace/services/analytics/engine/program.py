@@ -18,6 +18,7 @@ from headrace.services.analytics.engine.casting import to_text
 from headrace.services.analytics.engine.coercion import coerce
 from headrace.services.analytics.engine.evaluate import Rows
 from headrace.services.analytics.engine.nodes import Entry, Field, Node
+from headrace.services.analytics.engine.ordering import Resorted
 from headrace.services.analytics.engine.packing import decode, encode
 from headrace.services.analytics.engine.parser import parse
 from headrace.services.analytics.engine.plan import Planner
@@ -71,6 +72,7 @@ class Pump:
     """A pump that runs: the query's node, and the stream that takes its rows."""
 
     def __init__(self, name: str, node: Node, target: str, reads: set[str]) -> None:
+        self.lag_ms = 0
         self.name = name
         self.node = node
         self.target = target
@@ -177,7 +179,7 @@ class Program:
         for pump in self._pumps:
             if ERROR_STREAM in pump.reads and self._errors:
                 self._put_errors()
-            batch = pump.node.step(clock)
+            batch = pump.node.step(clock - pump.lag_ms)
             if batch is not None and len(batch):
                 self._enter(pump.target, [batch])
         if self._errors:
@@ -254,7 +256,12 @@ class Program:
 
     def next_ms(self) -> int | None:
         """When, by the clock, the first window closes if no rows come; None when none is open."""
-        times = [time for pump in self._pumps for node in pump.nodes() if (time := node.next_ms(self._clock)) is not None]
+        times = [
+            time + pump.lag_ms
+            for pump in self._pumps
+            for node in pump.nodes()
+            if (time := node.next_ms(self._clock - pump.lag_ms)) is not None
+        ]
         return min(times) if times else None
 
     def changes(self) -> dict[str, bytes | None]:
@@ -403,7 +410,25 @@ class _Compiler:
                 raise self._source.error(f"Pumps write what they read, in a circle: {names}", 0)
             ordered.append(ready[0])
             left.remove(ready[0])
+        for pump in ordered:
+            self._set_lag(pump, ordered)
         return ordered
+
+    def _set_lag(self, pump: Pump, pumps: list[Pump]) -> None:
+        """The clocks of those who read rows that are put into another order lie behind; rows of two clocks do not meet."""
+        streams = self._catalog.streams
+        lags = {streams[name].lag_ms for name in pump.reads}
+        if len(lags) > 1:
+            raise self._source.error(f"Pump '{pump.name}' reads streams whose times differ by ORDER BY … WITHIN", 0)
+        pump.lag_ms = max(lags, default=0)
+        sorts = [node for node in pump.nodes() if isinstance(node, Resorted)]
+        outer = pump.node.children[0] if not isinstance(pump.node, Resorted) and pump.node.children else pump.node
+        if sorts and sorts not in ([outer], [pump.node]):
+            raise self._source.error("ORDER BY … WITHIN must be the last of a pump's query", 0)
+        lag = pump.lag_ms + sum(node.within_ms for node in sorts)
+        if lag != streams[pump.target].lag_ms and any(other.target == pump.target for other in pumps if other is not pump):
+            raise self._source.error(f"The pumps that feed '{pump.target}' differ by ORDER BY … WITHIN", 0)
+        streams[pump.target].lag_ms = lag
 
 
 def _named_once(fields: list[Field]) -> list[Field]:

@@ -160,6 +160,7 @@ class Select:
     order: tuple[tuple[Expr, bool], ...] = ()
     distinct: bool = False
     grouped: bool = False
+    within_ms: int | None = None
     at: int = field(default=0, compare=False)
 
 
