@@ -27,6 +27,7 @@ import functions  # noqa: E402
 import requests_per_second  # noqa: E402
 import startup  # noqa: E402
 import store_commits  # noqa: E402
+import video  # noqa: E402
 import video_playback  # noqa: E402
 
 PARTS = {
@@ -34,6 +35,7 @@ PARTS = {
     "store": store_commits.measure,
     "startup": startup.measure,
     "functions": functions.measure,
+    "video": video.measure,
     "video-playback": video_playback.measure,
     "analytics": analytics.measure,
 }

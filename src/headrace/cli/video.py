@@ -2,11 +2,12 @@
 
 import argparse
 
-from headrace.cli import video_play
+from headrace.cli import video_play, video_put
 from headrace.cli.main import add_settings
 from headrace.kit.settings import Settings
 
 ACTIONS = {
+    "put": ("send a file or a camera to a stream", video_put.add_put_arguments, video_put.put),
     "play": ("play a stream in a browser", video_play.add_play_arguments, video_play.play),
     "clip": ("write a range of time as an MP4 file", video_play.add_clip_arguments, video_play.clip),
 }
