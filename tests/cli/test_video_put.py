@@ -5,9 +5,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from conftest import HeadraceServer
 from tests.cli.test_commands import headrace, where
 from tests.services.video import films
+
+from conftest import HeadraceServer
 
 
 def test_put__a_file(server: HeadraceServer, tmp_path: Path) -> None:
