@@ -42,7 +42,6 @@ def calls(client: Callable[..., Any], account: str) -> list[tuple[str, str, dict
         ("kinesis", "start_stream_encryption", {"StreamName": "s", "EncryptionType": "KMS", "KeyId": "k"}),
         ("kinesis", "put_resource_policy", {"ResourceARN": arn("kinesis", "stream/s"), "Policy": "{}"}),
         ("kinesis", "create_queue", {"QueueName": "q", "StreamConfigurationList": [{"StreamARN": arn("kinesis", "stream/s")}]}),
-        ("dynamodb", "export_table_to_point_in_time", {"TableArn": arn("dynamodb", "table/ttt"), "S3Bucket": bucket}),
         ("dynamodb", "create_global_table", {"GlobalTableName": "ttt", "ReplicationGroup": [{"RegionName": "eu-west-1"}]}),
         (
             "lambda",

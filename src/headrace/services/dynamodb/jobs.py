@@ -45,6 +45,8 @@ class Job(msgspec.Struct, omit_defaults=True):
     step: str = COPY
     after: bytes = b""
     undone: int = 0
+    # Where the finisher stands.
+    place: bytes = b""
     progress: list[int] = []
 
 
@@ -121,8 +123,9 @@ class Runner:
 
 
 def save(ctx: Context, job: Job, lease: leases.Lease) -> None:
-    """Keep where a job stands, in the running transaction. LeaseLost when another process does the job."""
+    """Keep where a job stands, in the running transaction, and renew the lease. LeaseLost when another process does the job."""
     leases.check(ctx.tx, lease_of(job), lease)
+    leases.take(ctx.tx, lease_of(job), lease.owner, ctx.clock.now(), limits.JOB_LEASE_SECONDS)
     JOBS.put(ctx.tx, job, job.number)
 
 

@@ -11,6 +11,8 @@ from headrace.operation import Context
 from headrace.services.dynamodb import changes, fills, history, items, jobs, limits, state
 from headrace.services.dynamodb.backups import BACKUPS, finish_backup, finish_table
 from headrace.services.dynamodb.engine import keys
+from headrace.services.dynamodb.exports import finish_export
+from headrace.services.dynamodb.imports import Importer
 from headrace.store.tuples import Item, after_prefix
 from headrace.workers import Worker
 
@@ -187,7 +189,7 @@ def _forget_tokens(ctx: Context) -> None:
             pass
 
 
-_JOBS = jobs.Runner({"backup": finish_backup, "restore": finish_table})
+_JOBS = jobs.Runner({"backup": finish_backup, "restore": finish_table, "export": finish_export, "import": Importer()})
 
 WORKERS = (
     Worker("dynamodb.jobs", _JOBS.step, (jobs.JOBS_TOPIC,)),
