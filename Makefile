@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv/.ready
 BIN := .venv/bin
 
-.PHONY: help setup demo test check bench lock clean e2e clients browser
+.PHONY: help setup demo test check bench lock clean e2e java-runtime clients browser
 .DEFAULT_GOAL := help
 
 help: ## show the targets
@@ -75,6 +75,10 @@ $(CLIENTS)/kclpy/.ready: tests/clients/kclpy/requirements.txt
 
 clients: $(VENV) $(CLIENTS)/java/.ready $(CLIENTS)/kclpy/.ready $(CLIENTS)/javascript/.ready $(CLIENTS)/go/kinesis ## real clients: SDKs, KCL, KPL (RECORDS=200000: more of them)
 	HEADRACE_CLIENTS_RECORDS=$(or $(RECORDS),20000) $(BIN)/pytest tests/clients $(ARGS)
+
+java-runtime: ## fetch AWS's client for Java functions into the cache (once; needs Maven)
+	@cp src/headrace/services/lambda_/engine/java_runtime.xml build-java.xml && mvn -q -f build-java.xml dependency:copy-dependencies \
+	  -DoutputDirectory=$${XDG_CACHE_HOME:-$$HOME/.cache}/headrace/java-runtime; status=$$?; rm -f build-java.xml; exit $$status
 
 bench: $(VENV) ## measure, against peers and physical limits; writes build/bench.json
 	@$(BIN)/python bench/run.py $(ARGS)

@@ -46,7 +46,7 @@ def calls(client: Callable[..., Any], account: str) -> list[tuple[str, str, dict
         (
             "lambda",
             "create_function",
-            {"FunctionName": "n", "Runtime": "nodejs20.x", "Handler": "i.h", "Role": role, "Code": {"ZipFile": b"x"}},
+            {"FunctionName": "n", "Runtime": "ruby3.3", "Handler": "i.h", "Role": role, "Code": {"ZipFile": b"x"}},
         ),
         (
             "lambda",

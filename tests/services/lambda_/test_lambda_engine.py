@@ -253,3 +253,41 @@ def test_invoke__processes_are_bounded(bench: Workbench) -> None:
     count, error = bench.run(function).value
     assert count < limits.PROCESSES_MAX
     assert error in ("BlockingIOError", "OSError")
+
+
+def test_invoke__module_may_call_the_server_while_it_is_loaded(bench: Workbench) -> None:
+    function = bench.function(
+        """
+        import os, urllib.request
+        SAID = urllib.request.urlopen(os.environ["AWS_ENDPOINT_URL"], timeout=5).read().decode()
+        def handler(e, c):
+            return SAID
+        """
+    )
+    assert bench.run(function).value == "answer"
+
+
+def test_invoke__own_copies_of_what_the_zygote_has_loaded_win(bench: Workbench) -> None:
+    function = bench.function("import boto3, urllib3, os\ndef handler(e, c):\n    return [boto3.__version__, urllib3.__file__]\n")
+    (function.code / "boto3").mkdir()
+    (function.code / "boto3" / "__init__.py").write_text("__version__ = 'own'\n")
+    assert bench.run(function).value[0] == "own"
+
+
+def test_invoke__stands_still_between_invocations(bench: Workbench) -> None:
+    function = bench.function(
+        """
+        import threading, time
+        ticks = []
+        def tick():
+            while True:
+                time.sleep(0.01)
+                ticks.append(1)
+        threading.Thread(target=tick, daemon=True).start()
+        def handler(e, c):
+            return len(ticks)
+        """
+    )
+    first = bench.run(function).value
+    time.sleep(1.0)
+    assert bench.run(function).value - first < 30, "it would be a hundred"

@@ -56,7 +56,10 @@ def test_create_function__twice(caller: Caller) -> None:
     [
         ({"Code": {"ZipFile": b"no zip"}}, "Could not unzip uploaded file. Please check your file, then try to upload again."),
         ({"Code": {}}, "Please provide a source for function code."),
-        ({"Runtime": "nodejs22.x"}, "The runtime nodejs22.x is not supported: Headrace runs python3.x functions."),
+        (
+            {"Runtime": "ruby3.3"},
+            "The runtime ruby3.3 is not supported: Headrace runs python3.x, nodejs,",
+        ),
         (
             {"Environment": {"Variables": {"AWS_REGION": "x"}}},
             "Lambda was unable to configure your environment variables because the environment variables you have provided "

@@ -8,6 +8,7 @@ from headrace.kit.errors import AwsError
 from headrace.operation import Context
 from headrace.ports import Unwired
 from headrace.services.lambda_ import limits, naming, packages, reports, shapes, state
+from headrace.services.lambda_.engine import runtimes
 from headrace.services.lambda_.engine.engine import Engine, EngineSettings
 from headrace.services.lambda_.engine.function import Function, Outcome, Request, Stopped, Throttled
 from headrace.services.lambda_.errors import (
@@ -21,6 +22,11 @@ from headrace.services.lambda_.state import Code, Version
 
 PRINCIPAL = "lambda.amazonaws.com"
 _PREPARED_MAX = 1000
+_OF_LANGUAGE: Mapping[str, Mapping[str, str]] = {
+    "python": {"PYTHONPATH": "/var/runtime"},
+    "node": {"NODE_PATH": "/opt/nodejs/node_modules:/opt/nodejs/node20/node_modules:/var/runtime/node_modules:/var/task"},
+    "java": {"CLASSPATH": "/var/task:/var/task/lib/*"},
+}
 
 
 class Target(NamedTuple):
@@ -93,6 +99,7 @@ class Runtime:
                 version=version.version,
                 revision=version.revision_id,
                 handler=version.handler,
+                runtime=version.runtime,
                 code=packages.ready(ctx, version.code),
                 layers=packages.ready_layers(ctx, target.layers),
                 memory_mib=version.memory_mib,
@@ -172,7 +179,7 @@ def environment(ctx: Context, version: Version) -> Mapping[str, str]:
         "PATH": "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin",
         "LANG": "en_US.UTF-8",
         "TZ": ":UTC",
-        "PYTHONPATH": "/var/runtime",
+        **_OF_LANGUAGE.get(runtimes.language(version.runtime), {}),
         "LD_LIBRARY_PATH": "/var/task:/var/task/lib:/opt/lib",
         "LAMBDA_RUNTIME_DIR": "/var/runtime",
         "AWS_ENDPOINT_URL": f"{scheme}://127.0.0.1:{ctx.settings.port}",

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from headrace.services.lambda_ import limits
+from headrace.services.lambda_.engine import runtimes
 from headrace.services.lambda_.errors import InvalidParameterValueException, InvalidRequestContentException
 
 RESERVED_VARIABLES = frozenset(
@@ -36,13 +37,13 @@ def check_environment(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def check_runtime(runtime: str | None) -> str:
-    """The runtime, if it is one of Python 3."""
+    """The runtime, if this machine can run it."""
     if runtime is None:
         raise InvalidParameterValueException(
             "Runtime and Handler are mandatory parameters for functions created with deployment packages."
         )
-    if not runtime.startswith("python3."):
-        raise InvalidParameterValueException(f"The runtime {runtime} is not supported: Headrace runs python3.x functions.")
+    if why := runtimes.missing(runtime):
+        raise InvalidParameterValueException(why)
     return runtime
 
 

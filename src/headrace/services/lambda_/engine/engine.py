@@ -194,16 +194,17 @@ class Engine:
         stream = environment.stream
         lines.begin(None if give is None else lambda batch: give(stream, batch))
         run = _Invocation(environment, request)
+        if made and (note := self._sandbox.note(environment.function.runtime)):
+            lines.say(f"INIT_START {note}")
         message: Message | None = None
         try:
             if made:
-                first = environment.start()
-                self._open_endpoint(environment)
+                first = environment.start(lambda: self._open_endpoint(environment))
                 if first.kind == "init_error":
                     message = first
             run.begin()
             if message is None:
-                message = environment.run(run.headers(), request.payload, run.deadline)
+                message = environment.run(run.headers(), request.payload, run.deadline, run.part)
             return run.finish(message, environment.init_ms if made else None), message.kind != "init_error"
         except TimeoutError:
             return run.timed_out(environment.init_ms if made else None), False
@@ -294,6 +295,9 @@ class _Invocation:
         self._function = environment.function
         self._request = request
         self._started = False
+        self._gathered = bytearray()
+        self._gathered_bytes = 0
+        self._content_type = ""
         self._begun = time.monotonic()
         self.deadline = self._begun + self._function.timeout_seconds
 
@@ -317,8 +321,22 @@ class _Invocation:
             headers["Lambda-Runtime-Client-Context"] = request.client_context
         return headers
 
+    def part(self, content_type: str, data: bytes) -> None:
+        """Some of a streamed response."""
+        self._content_type = content_type
+        if self._request.parts is not None:
+            self._request.parts(content_type, data)
+            return
+        self._gathered_bytes += len(data)
+        if self._gathered_bytes <= limits.PAYLOAD_RESPONSE_BYTES_MAX:
+            self._gathered += data
+
     def finish(self, message: Message, init_ms: float | None) -> Outcome:
         """The runtime answered."""
+        self._content_type = message.content_type or self._content_type
+        if self._gathered_bytes and message.kind == "response":
+            too_large = self._gathered_bytes if self._gathered_bytes > limits.PAYLOAD_RESPONSE_BYTES_MAX else 0
+            message = Message("response", message.request_id, bytes(self._gathered), too_large)
         if message.kind == "init_error":
             return self._close(message.body, init_ms, f"error\tError Type: {_error_type(message.body)}")
         if message.too_large_bytes:
@@ -366,7 +384,9 @@ class _Invocation:
         lines = self._environment.lines
         lines.say(log_lines.end_line(request_id))
         lines.say(log_lines.report_line(request_id, duration_ms, billed_ms, function.memory_mib, used, init_ms, status))
-        return Outcome(body, "Unhandled" if failed else None, duration_ms, billed_ms, init_ms, used, lines.tail())
+        return Outcome(
+            body, "Unhandled" if failed else None, duration_ms, billed_ms, init_ms, used, lines.tail(), self._content_type
+        )
 
 
 def _error(kind: str, text: str) -> bytes:

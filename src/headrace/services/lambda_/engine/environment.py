@@ -143,17 +143,21 @@ class Environment:
             "path": place.path,
             "user_id": place.user_id,
             "confine": place.confine,
-            "command": [],
+            "command": sandbox.command(self.function, place),
             "limits": bounds,
             "runtime_port": RUNTIME_PORT if sandbox.private_network else 0,
             "endpoint_port": int(endpoint) if sandbox.private_network and endpoint.isdigit() else 0,
         }
         return msgspec.json.encode(orders) + b"\n"
 
-    def start(self) -> Message:
-        """Wait until the runtime asks for its first event; the message is `next` or `init_error`. Exited, TimeoutError."""
+    def start(self, opened: Callable[[], None]) -> Message:
+        """Wait until the runtime asks for its first event; the message is `next` or `init_error`. Exited, TimeoutError.
+
+        `opened` is called when there are sockets: what is loaded may call the server already.
+        """
         begun = time.monotonic()
         self._take_sockets(begun + limits.START_SECONDS_MAX)
+        opened()
         message = self._wait(begun + max(limits.INITIALISATION_SECONDS_MAX, self.function.timeout_seconds))
         self.init_ms = (time.monotonic() - begun) * 1000
         return message
@@ -176,8 +180,11 @@ class Environment:
         if len(received) > 1:
             self.endpoint = socket.socket(fileno=received[1])
 
-    def run(self, headers: dict[str, str], event: bytes, deadline: float) -> Message:
-        """Hand an event over and wait for its outcome: a `response` or `error`. Exited, TimeoutError."""
+    def run(self, headers: dict[str, str], event: bytes, deadline: float, parts: Callable[[str, bytes], None]) -> Message:
+        """Hand an event over and wait for its outcome: a `response` or `error`. Exited, TimeoutError.
+
+        `parts` gets the content type and the bytes of a response that is streamed, as they come.
+        """
         if self._next is None:
             self._wait(deadline)
         connection, self._next = self._next, None
@@ -192,7 +199,9 @@ class Environment:
         request_id = headers["Lambda-Runtime-Aws-Request-Id"]
         while True:
             message = self._wait(deadline)
-            if message.kind != "next" and message.request_id == request_id:
+            if message.kind == "part" and message.request_id == request_id:
+                parts(message.content_type, message.body)
+            elif message.kind != "next" and message.request_id == request_id:
                 self._drain()
                 return message
 
@@ -216,7 +225,7 @@ class Environment:
                 connection, message = self._messages.pop(0)
                 if message.kind == "next":
                     self._next = connection
-                else:
+                elif message.kind != "part":
                     with contextlib.suppress(OSError):
                         connection.accept()
                 return message

@@ -18,6 +18,7 @@ class Function:
     revision: str
     handler: str
     code: Path
+    runtime: str = "python3.11"
     layers: Path | None = None
     memory_mib: int = 128
     timeout_seconds: float = 3
@@ -37,6 +38,8 @@ class Request:
     client_context: str | None = None
     trace: str | None = None
     lines: Callable[[str, Sequence[Line]], None] | None = None
+    parts: Callable[[str, bytes], None] | None = None
+    """Gets the content type and the bytes of a streamed response as they come; without it, they are gathered."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class Outcome:
     init_ms: float | None
     memory_used_mib: int
     log: bytes = b""
+    content_type: str = ""
 
 
 class Stopped(Exception):

@@ -45,6 +45,8 @@ class Relay:
             task = self._accepting.pop(listener, None)
             if task is not None:
                 task.cancel()
+            else:
+                listener.close()  # it was never served
 
         with self._lock:
             if self._loop is None:

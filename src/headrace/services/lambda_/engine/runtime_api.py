@@ -5,6 +5,7 @@ costs two system calls and no change of thread. Between invocations nothing is d
 the socket. It belongs to this environment alone, so that of a dead one can't swallow another's invocation.
 """
 
+import base64
 import re
 import socket
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from headrace.services.lambda_ import limits
 
 _CHUNK_BYTES = 256 * 1024
+_STREAMED_HELD_BYTES_MAX = 4 * 1024 * 1024
 _INVOCATION = re.compile(r"/2018-06-01/runtime/invocation/([^/]+)/(response|error)\Z")
 _NEXT = "/2018-06-01/runtime/invocation/next"
 _INIT_ERROR = "/2018-06-01/runtime/init/error"
@@ -21,12 +23,13 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What the runtime said: kind is `next`, `response`, `error` or `init_error`."""
+    """What the runtime said: kind is `next`, `response`, `error`, `init_error`, or `part` of a streamed response."""
 
     kind: str
     request_id: str = ""
     body: bytes = b""
     too_large_bytes: int = 0
+    content_type: str = ""
 
 
 @dataclass(slots=True)
@@ -39,6 +42,8 @@ class Connection:
     body_bytes: int = 0
     skipped_bytes: int = 0
     request: tuple[str, str] = ("", "")
+    content_type: str = ""
+    chunked: bool = False
 
     def receive(self) -> bool:
         """Take in what is there; False when the other side is gone or breaks the bounds."""
@@ -48,8 +53,9 @@ class Connection:
                 if not chunk:
                     return False
                 self.data += chunk
-                self._drop_excess()
-                if len(chunk) < _CHUNK_BYTES:
+                if not self.chunked:
+                    self._drop_excess()
+                if len(chunk) < _CHUNK_BYTES or (self.chunked and len(self.data) > _STREAMED_HELD_BYTES_MAX):
                     return True
         except BlockingIOError:
             return True
@@ -67,6 +73,8 @@ class Connection:
         """The next whole request on this connection, if it is here; ValueError when it is no HTTP."""
         if not self.head_bytes and not self._head():
             return None
+        if self.chunked:
+            return self._part()
         whole = self.head_bytes + self.body_bytes
         if len(self.data) + self.skipped_bytes < whole:
             return None
@@ -74,7 +82,44 @@ class Connection:
         body = b"" if too_large else bytes(self.data[self.head_bytes : whole])
         del self.data[:whole]
         self.skipped_bytes = self.head_bytes = 0
-        return _message(*self.request, body, too_large)
+        return _message(*self.request, body, too_large, self.content_type)
+
+    def _part(self) -> Message | None:
+        """What has come of a body in chunks: `part` while there is more, then the end, whose trailer may say an error."""
+        if self.head_bytes > 1:
+            del self.data[: self.head_bytes]
+            self.head_bytes = 1  # the head is done with
+        whole = bytearray()
+        while (end := self.data.find(b"\r\n")) >= 0:
+            size = int(bytes(self.data[:end]).split(b";")[0], 16)
+            if not size:
+                if whole:
+                    break
+                return self._last(end + 2)
+            if len(self.data) < end + 2 + size + 2:
+                break
+            whole += self.data[end + 2 : end + 2 + size]
+            del self.data[: end + 2 + size + 2]
+        if not whole:
+            return None
+        message = _message(*self.request, b"", 0)
+        return Message("part", message.request_id, bytes(whole), 0, self.content_type)
+
+    def _last(self, start: int) -> Message | None:
+        trailer: dict[str, str] = {}
+        while (end := self.data.find(b"\r\n", start)) >= 0:
+            line, start = bytes(self.data[start:end]), end + 2
+            if not line:
+                del self.data[:start]
+                self.head_bytes, self.chunked = 0, False
+                message = _message(*self.request, b"", 0)
+                if kind := trailer.get("lambda-runtime-function-error-type"):
+                    body = base64.b64decode(trailer.get("lambda-runtime-function-error-body", "")) or b"{}"
+                    return Message("error", message.request_id, body, 0, kind)
+                return message
+            name, _, value = line.decode("latin-1").partition(":")
+            trailer[name.strip().lower()] = value.strip()
+        return None
 
     def _head(self) -> bool:
         end = self.data.find(b"\r\n\r\n")
@@ -85,8 +130,8 @@ class Connection:
         first, *lines = self.data[:end].decode("latin-1").split("\r\n")
         method, target, _ = first.split(" ", 2)
         headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        if "transfer-encoding" in headers:
-            raise ValueError("chunked requests are not taken")
+        self.chunked = headers.get("transfer-encoding", "").lower() == "chunked"
+        self.content_type = headers.get("content-type", "")
         self.request, self.head_bytes, self.body_bytes = (method, target), end + 4, int(headers.get("content-length", "0"))
         if headers.get("expect", "").lower() == "100-continue":
             self.socket.sendall(_CONTINUE)
@@ -103,7 +148,7 @@ class Connection:
         self.socket.sendall(b"\r\n".join([b"HTTP/1.1 200 OK", *lines, b"", b""]) + event)
 
 
-def _message(method: str, target: str, body: bytes, too_large_bytes: int) -> Message:
+def _message(method: str, target: str, body: bytes, too_large_bytes: int, content_type: str = "") -> Message:
     if method == "GET" and target == _NEXT:
         return Message("next")
     if method == "POST" and target == _INIT_ERROR:
@@ -111,4 +156,4 @@ def _message(method: str, target: str, body: bytes, too_large_bytes: int) -> Mes
     found = _INVOCATION.match(target)
     if method != "POST" or found is None:
         raise ValueError(f"the Runtime API has no {method} {target[:100]}")
-    return Message(found[2], found[1], body, too_large_bytes)
+    return Message(found[2], found[1], body, too_large_bytes, content_type)

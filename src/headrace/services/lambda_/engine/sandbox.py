@@ -15,7 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from headrace.services.lambda_.engine import runtimes
+from headrace.services.lambda_.engine.function import Function
+
 BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
+NODE_RUNTIME = Path(__file__).with_name("node_runtime.mjs")
 SCRIPTS = tuple(Path(__file__).with_name(name) for name in ("bootstrap.py", "confine.py", "zygote.py"))
 HOST = "/.host"
 RUNTIME_PACKAGES = (
@@ -53,6 +57,8 @@ class Sandbox:
         found = shutil.which("bwrap") if bubblewrap is None else bubblewrap
         self._bubblewrap, self._why_not = _try(found, self.python, self.root) if found else ("", "it is not installed")
         self._own_ids = self.root and _may_change_user(python_needed=not self._bubblewrap)
+        self.node = runtimes.find_node()
+        self.java = runtimes.find_java()
         self._fixed = self._root_filesystem() if self._bubblewrap else []
 
     @property
@@ -111,6 +117,24 @@ class Sandbox:
         path = ["/var/task", *_layer_paths("/opt"), "/var/runtime"]
         return Place([], "/var/task", path, USER_ID_FIRST + slot, {}, confine)
 
+    def command(self, function: Function, place: Place) -> list[str]:
+        """The program that is the function's runtime; none for Python, which the first process becomes itself."""
+        language = runtimes.language(function.runtime)
+        top = "/opt" if self._bubblewrap else str(function.layers or "/opt")
+        if language == "node":
+            script = "/var/runtime/node_runtime.mjs" if self._bubblewrap else str(NODE_RUNTIME)
+            return runtimes.node_command(self.node, script, function.memory_mib, function.handler)
+        if language == "java":
+            return runtimes.java_command(self.java, place.task, top, function.memory_mib, function.handler)
+        if language == "provided":
+            own = f"{place.task}/bootstrap"
+            return [own if (function.code / "bootstrap").exists() else f"{top}/bootstrap"]
+        return []
+
+    def note(self, runtime: str) -> str:
+        """What to say of a runtime that runs on another version than its name says; else nothing."""
+        return runtimes.note(runtime, self.node, self.java)
+
     def _bare(self, user_id: int, code: Path, layers: Path | None, temporary: Path, fd: int) -> Place:
         packages = sorted({str(path.parent) for path in self._packages})
         command = [self.python, "-s", "-B", str(BOOTSTRAP), str(fd)]
@@ -141,20 +165,24 @@ class Sandbox:
         command += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--size", _SHARED_BYTES, "--tmpfs", "/dev/shm"]
         for script in SCRIPTS:
             command += ["--ro-bind", str(script), f"/var/runtime/{script.name}"]
+        command += ["--ro-bind", str(NODE_RUNTIME), "/var/runtime/node_runtime.mjs"]
+        if runtimes.java_client().is_dir():
+            command += ["--ro-bind", str(runtimes.java_client()), runtimes.JAVA_CLIENT]
         for package in self._packages:
             command += ["--ro-bind", str(package), f"/var/runtime/{package.name}"]
         return [*command, "--setenv", "LD_LIBRARY_PATH", _LIBRARIES]
 
     def _late_binds(self) -> list[str]:
         """The interpreter, which may lie anywhere: bound after /tmp so that it is seen even there."""
-        prefix = Path(sys.base_prefix).resolve()
-        if prefix.is_relative_to("/usr"):
-            return []
         command = []
-        for above in reversed(prefix.parents[:-1]):
-            if str(above) != "/tmp":
-                command += ["--perms", "0755", "--dir", str(above)]
-        return [*command, "--ro-bind", str(prefix), str(prefix)]
+        found = [Path(sys.base_prefix)] + [Path(program).parent.parent for program in (self.node, self.java) if program]
+        prefixes = {path.resolve() for path in found}
+        for prefix in sorted(path for path in prefixes if not path.is_relative_to("/usr")):
+            for above in reversed(prefix.parents[:-1]):
+                if str(above) != "/tmp":
+                    command += ["--perms", "0755", "--dir", str(above)]
+            command += ["--ro-bind", str(prefix), str(prefix)]
+        return command
 
 
 def joining(command: list[str], groups: list[str]) -> list[str]:

@@ -25,8 +25,7 @@ def create_function(
 ) -> dict[str, Any]:  # fmt: skip
     """Make a function from a zip file.
 
-    Differs from AWS: active at once; every python3.x runtime runs on the server's own Python; no images, VPCs or other
-    languages.
+    Differs from AWS: active at once; a runtime runs on the version that the machine has; no images, no VPCs.
     """
     name = _unqualified(naming.parse(ctx, function_name))
     if package_type not in (None, "Zip"):
