@@ -244,3 +244,18 @@ def test_error_stream__is_read_by_a_pump() -> None:
     application.push([("10:00:00", 1), ("10:00:01", 0), ("10:00:02", "none"), ("10:00:03", 5)])
     assert application.found("D") == [(10,), (2,)]
     assert application.found("NOTES") == [("Division by zero", "P"), ("Could not cast 'none", "")]
+
+
+def test_star__leaves_out_what_the_service_adds() -> None:
+    application = Application(
+        """
+        CREATE OR REPLACE STREAM "D" (x INTEGER, y VARCHAR(3));
+        CREATE OR REPLACE PUMP "P" AS INSERT INTO "D" SELECT STREAM * FROM source_sql_stream_001;
+        SELECT STREAM s.*, s.PARTITION_KEY FROM source_sql_stream_001 AS s;
+        """,
+        columns("X INTEGER, Y VARCHAR(3)"),
+    )
+    application.program.push("SOURCE_SQL_STREAM_001", {"X": [1], "Y": ["one"], "PARTITION_KEY": ["k"]}, [0])
+    taken = application.program.take()
+    assert [list(row.values())[1:] for row in taken["D"]] == [[1, "one"]]
+    assert [list(row.values())[1:] for row in taken["OUTPUT"]] == [[1, "one", "k"]]

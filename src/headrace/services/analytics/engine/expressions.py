@@ -67,7 +67,7 @@ class Scope:
             (field.name, Column(part.offset + place, field.type, field.clocked is not None))
             for part in parts
             for place, field in enumerate(part.fields)
-            if part.offset + place != part.rowtime
+            if part.offset + place != part.rowtime and not field.hidden
         ]
 
     def find(self, parts: tuple[str, ...]) -> tuple[list[Column], int]:

@@ -17,11 +17,12 @@ Clocked = Callable[[Array], Vector]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A column that a node gives: its name, its type, and how it follows from ROWTIME if it is monotonic."""
+    """A column that a node gives: name, type, how it follows from ROWTIME if it is monotonic, and whether `*` leaves it out."""
 
     name: str
     type: SqlType
     clocked: Clocked | None = None
+    hidden: bool = False
 
 
 Report = Callable[[Batch, dict[int, str]], None]

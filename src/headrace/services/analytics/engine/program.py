@@ -331,7 +331,7 @@ class _Compiler:
         for schema in inputs:
             fields = [Field(column.name, parse_type(column.sql_type)) for column in schema.columns]
             named = {field.name for field in fields}
-            fields += [Field(name, kind) for name, kind in IMPLICIT if name not in named]
+            fields += [Field(name, kind, hidden=True) for name, kind in IMPLICIT if name not in named]
             self._catalog.streams[schema.name] = Entry(fields)
         for table in references:
             fields = [Field(column.name, parse_type(column.sql_type)) for column in table.columns]
