@@ -89,8 +89,9 @@ def test_status__of_none(tmp_path: Path) -> None:
 def test_doctor__looks_at_everything(server: HeadraceServer) -> None:
     ran = headrace("doctor", "--json", environment=where(server))
     findings = {finding["subject"]: finding for finding in json.loads(ran.stdout)}
-    assert {"python", "data", "disk", "port", "functions", "granian", "duckdb"} <= set(findings)
+    assert {"python", "data", "disk", "port", "functions", "video", "granian", "duckdb"} <= set(findings)
     assert findings["port"]["level"] == "ok"
+    assert "filter of system calls" in findings["video"]["finding"]
     assert "server answers" in findings["port"]["finding"]
     assert ran.returncode == (1 if any(finding["level"] == "error" for finding in findings.values()) else 0)
 

@@ -15,6 +15,7 @@ from headrace.cli.connection import NotRunning, page
 from headrace.kit.settings import Settings
 from headrace.services.lambda_.engine import runtimes
 from headrace.services.lambda_.engine.sandbox import isolation
+from headrace.services.video.engine.remux_pool import Remuxer
 
 FREE_MIN_BYTES = 1 << 30
 
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Look at everything; 1 when something is wrong."""
-    findings = [_python(), _data(settings), _space(settings), _port(settings), _isolation(), *_runtimes(), *_packages()]
+    findings = [_python(), _data(settings), _space(settings), _port(settings), _isolation(), *_runtimes(), _video(), *_packages()]
     if arguments.json:
         print(json.dumps([finding._asdict() for finding in findings]))
     else:
@@ -62,6 +63,19 @@ def _data(settings: Settings) -> Finding:
     except OSError as error:
         return Finding("error", "data", f"{folder}: {error}", "Name a folder that can be written with --data.")
     return Finding("ok", "data", f"{folder} can be {'written' if existing == folder else 'made'}")
+
+
+def _video() -> Finding:
+    """What holds the processes that remux video: tried by starting one."""
+    try:
+        remuxer = Remuxer()
+    except ConnectionError:
+        return Finding("warning", "video", "remuxing does not start here", "Video can't be played: see what av needs.")
+    held = remuxer.confinement
+    remuxer.end()
+    if "filter" not in held:
+        return Finding("warning", "video", held, "The kernel's filter of system calls can't be used here.")
+    return Finding("ok", "video", f"remuxed under {held}")
 
 
 def _existing(folder: Path) -> Path:
