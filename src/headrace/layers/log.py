@@ -4,7 +4,7 @@ Layout: `log + 00` keeps the last number given; `log + 01 + number (8 bytes)` ke
 beginning of another log's key: pack a tuple. Numbers are never used again, whatever is trimmed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from headrace.store.api import ReadTransaction, Transaction
 
@@ -23,6 +23,28 @@ def append(tx: Transaction, log: bytes, values: Sequence[bytes]) -> int:
     tx.set(log + _LAST, number.to_bytes(8, "big"))
     tx.announce(topic(log))
     return number
+
+
+def append_spans(tx: Transaction, log: bytes, values: Sequence[tuple[int, bytes]]) -> int:
+    """As `append`, where each value takes so many numbers and is kept at the last of them; the number of the last one.
+
+    So whoever reads from any of a value's numbers on finds it first.
+    """
+    raw = tx.get(log + _LAST)
+    number = int.from_bytes(raw, "big") if raw else 0
+    for span, value in values:
+        number += span
+        tx.set(log + _VALUE + number.to_bytes(8, "big"), value)
+    tx.set(log + _LAST, number.to_bytes(8, "big"))
+    tx.announce(topic(log))
+    return number
+
+
+def scan(tx: ReadTransaction, log: bytes, after: int) -> Iterator[tuple[int, bytes]]:
+    """(number, value) of the values behind the number `after`, one by one as they are asked for."""
+    skip = len(log) + 1
+    for key, value in tx.range(log + _VALUE + (after + 1).to_bytes(8, "big"), log + _END):
+        yield int.from_bytes(key[skip:], "big"), value
 
 
 def read(tx: ReadTransaction, log: bytes, after: int, limit: int, size_max_bytes: int | None = None) -> list[tuple[int, bytes]]:

@@ -10,6 +10,10 @@ from collections.abc import Iterable, Iterator
 PIECE_SIZE_MAX_BYTES = 60_000
 
 _WHOLE, _FIRST, _MIDDLE, _LAST = b"\x00", b"\x01", b"\x02", b"\x03"
+# The first byte of pieces that come behind a first one.
+LATER = frozenset(_MIDDLE + _LAST)
+# The first byte of what ends a value.
+ENDS = frozenset(_WHOLE + _LAST)
 
 
 def split(value: bytes) -> tuple[bytes, ...]:

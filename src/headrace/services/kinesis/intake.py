@@ -1,4 +1,7 @@
-"""Puts records on the logs of shards: one append for each shard that a request writes to."""
+"""Puts records on the logs of shards: one append for each shard that a request writes to.
+
+Small records that come together lie there as one value: what the store does for each value is then done once for many records.
+"""
 
 import itertools
 from collections.abc import Iterable
@@ -30,16 +33,45 @@ class Put(NamedTuple):
 
 
 class _Share:
-    """What one shard gets of a request."""
+    """What one shard gets of a request. `values` are those of its log, with the numbers that each takes."""
 
-    __slots__ = ("entries", "indexes", "offsets", "refused", "size_bytes")
+    __slots__ = ("count", "data", "indexes", "keys", "now_ms", "offsets", "open_bytes", "refused", "size_bytes", "values")
 
-    def __init__(self) -> None:
-        self.entries: list[bytes] = []
+    def __init__(self, now_ms: int) -> None:
+        self.now_ms = now_ms
+        self.values: list[tuple[int, bytes]] = []
         self.indexes: list[int] = []
         self.offsets: list[int] = []
+        self.count = 0
         self.size_bytes = 0
         self.refused = 0
+        # The block that is still being filled.
+        self.keys: list[str] = []
+        self.data: list[bytes] = []
+        self.open_bytes = 0
+
+    def add(self, index: int, data: bytes, partition_key: str, size_bytes: int) -> None:
+        """Take a record; `index` is its place in the request."""
+        if self.open_bytes + size_bytes > pieces.PIECE_SIZE_MAX_BYTES:
+            self.close_block()
+        self.size_bytes += size_bytes
+        self.indexes.append(index)
+        self.offsets.append(self.count)
+        if size_bytes > pieces.PIECE_SIZE_MAX_BYTES:
+            parts = pieces.split(rules.encode_entry(self.now_ms, partition_key, data))
+            self.values.extend((1, part) for part in parts)
+            self.count += len(parts)
+        else:
+            self.keys.append(partition_key)
+            self.data.append(data)
+            self.open_bytes += size_bytes
+            self.count += 1
+
+    def close_block(self) -> None:
+        """What comes next begins another value of the log."""
+        if self.keys:
+            self.values.append((len(self.keys), rules.encode_block(self.now_ms, self.keys, self.data)))
+            self.keys, self.data, self.open_bytes = [], [], 0
 
 
 def put(
@@ -53,21 +85,19 @@ def put(
         number = next(_turns) % len(shards) if key is None else rules.route(starts, key)
         share = shares.get(number)
         if share is None:
-            share = shares[number] = _Share()
+            share = shares[number] = _Share(now_ms)
         size_bytes = len(data) + len(partition_key)
         if limited and not THROTTLE.write(shards[number].log, size_bytes, now_ms / 1000):
             share.refused += 1
             found.append(Put(shards[number].shard_id, None))
             continue
         found.append(None)
-        share.size_bytes += size_bytes
-        share.indexes.append(index)
-        share.offsets.append(len(share.entries))
-        share.entries.extend(pieces.split(rules.encode_entry(now_ms, partition_key, data)))
+        share.add(index, data, partition_key, size_bytes)
     for number, share in shares.items():
         shard_id, shard_log, base = shards[number]
-        if share.entries:
-            first = log.append(tx, shard_log, share.entries) - len(share.entries) + 1
+        share.close_block()
+        if share.values:
+            first = log.append_spans(tx, shard_log, share.values) - share.count + 1
             numbers = rules.sequence_numbers(base, first, share.offsets, now_ms)
             for index, sequence in zip(share.indexes, numbers, strict=True):
                 found[index] = Put(shard_id, sequence)

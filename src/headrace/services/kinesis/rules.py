@@ -14,6 +14,9 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import msgspec
+
+from headrace.layers import pieces
 from headrace.services.kinesis import limits
 
 HASH_KEY_END = 1 << 128
@@ -22,6 +25,10 @@ _PLACE_BITS = 80
 _ARRIVAL_BITS = 36
 _CREATED_BITS = 148
 _HEADER = struct.Struct(">QH")
+# The mark of a block, beside those of pieces.
+BLOCK = b"\x04"
+_encode_block = msgspec.msgpack.Encoder().encode
+_decode_block = msgspec.msgpack.Decoder(tuple[list[str], list[bytes]]).decode
 
 
 class Entry(NamedTuple):
@@ -97,9 +104,20 @@ def decode_entry(raw: bytes) -> Entry:
     return Entry(arrived_ms, raw[_HEADER.size : start].decode(), raw[start:])
 
 
-def arrived_ms(piece: bytes) -> int:
-    """When the record arrived whose first piece this is; 0 for a later piece, which is older than any time."""
-    return int(_HEADER.unpack_from(piece, 1)[0]) if piece[0] <= 1 else 0
+def encode_block(arrived_ms: int, partition_keys: list[str], data: list[bytes]) -> bytes:
+    """Small records that came together as one value for the log, which takes as many numbers."""
+    return BLOCK + arrived_ms.to_bytes(8, "big") + _encode_block((partition_keys, data))
+
+
+def decode_block(raw: bytes) -> tuple[int, list[str], list[bytes]]:
+    """When the records of a block arrived, their partition keys, and their data."""
+    keys, data = _decode_block(memoryview(raw)[9:])
+    return int.from_bytes(raw[1:9], "big"), keys, data
+
+
+def arrived_ms(value: bytes) -> int:
+    """When what this value of the log begins arrived; 0 for a later piece of a record, which is older than any time."""
+    return int.from_bytes(value[1:9], "big") if value[0] not in pieces.LATER else 0
 
 
 def can_split(start: int, end: int, new_start: int) -> bool:

@@ -2,7 +2,8 @@
 
     ("kinesis", "stream", account, region, name)  → Stream: settings; `stamp` is a new one with every change of its shards
     ("kinesis", "shard", stream id, number)       → Shard: hash range, parents, when it was opened and closed
-    ("kinesis", "log", stream id, number)         the shard's records: a log of pieces (layers.log, layers.pieces)
+    ("kinesis", "log", stream id, number)         the shard's records (layers.log): blocks of small records that came
+                                                  together, and pieces of large ones (layers.pieces)
     ("kinesis", "account", account, region)       → Account: what UpdateAccountSettings set
     ("kinesis", "doomed", stream id)              → Doomed: the shards of a deleted stream, until a worker removed their logs
 
@@ -22,10 +23,6 @@ from headrace.layers.records import Records
 from headrace.services.kinesis import errors, limits, rules, scaling
 from headrace.store import tuples
 from headrace.store.api import ReadTransaction, Transaction
-
-# A record of 10 MiB has 175 pieces: so many entries hold the rest of one record and a whole other one.
-_ENTRIES_OF_TWO_RECORDS = 400
-
 
 MODE_PROVISIONED, MODE_ON_DEMAND = "PROVISIONED", "ON_DEMAND"
 BY_KEY, EVENLY = "USER_PARTITION_KEY", "AUTO"
@@ -240,12 +237,33 @@ class Found(NamedTuple):
 
 def read(tx: ReadTransaction, shard_log: bytes, after: int, limit: int, size_max_bytes: int) -> list[Found]:
     """Records behind a place, in order: at most `limit`, and about `size_max_bytes`; at least one if there is one."""
-    entries = log.read(tx, shard_log, after, limit, size_max_bytes)
-    found = [Found(first, last, rules.decode_entry(raw)) for first, last, raw in pieces.join(entries)]
-    if not found and entries:
-        # One large record, or the rest of one that was read before.
-        entries = log.read(tx, shard_log, after, _ENTRIES_OF_TWO_RECORDS)
-        found = [Found(first, last, rules.decode_entry(raw)) for first, last, raw in pieces.join(entries)][:1]
+    found: list[Found] = []
+    entries: list[tuple[int, bytes]] = []
+    size_bytes = 0
+    for number, value in log.scan(tx, shard_log, after):
+        if value[:1] == rules.BLOCK:
+            arrived_ms, keys, data = rules.decode_block(value)
+            place = number - len(keys)
+            for key, one in zip(keys, data, strict=True):
+                place += 1
+                if place <= after:
+                    continue
+                size_bytes += len(one)
+                if len(found) >= limit or (found and size_bytes > size_max_bytes):
+                    return found
+                found.append(Found(place, place, rules.Entry(arrived_ms, key, one)))
+        else:
+            entries.append((number, value))
+            if value[0] not in pieces.ENDS:
+                continue
+            for first, last, raw in pieces.join(entries):
+                size_bytes += len(raw)
+                if found and size_bytes > size_max_bytes:
+                    return found
+                found.append(Found(first, last, rules.decode_entry(raw)))
+            entries = []
+        if len(found) >= limit:
+            return found
     return found
 
 
@@ -253,13 +271,18 @@ def behind_ms(tx: ReadTransaction, shard_log: bytes, after: int, now_ms: int) ->
     """The age of the oldest record behind a place; 0 only when there is none."""
     if after >= log.last(tx, shard_log):
         return 0
-    found = read(tx, shard_log, after, 1, 1)
-    return max(1, now_ms - found[0].entry.arrived_ms) if found else 0
+    for _, value in log.scan(tx, shard_log, after):
+        arrived_ms = rules.arrived_ms(value)
+        # The rest of a record that was read or trimmed is no record.
+        if arrived_ms:
+            return max(1, now_ms - arrived_ms)
+    return 0
 
 
 def place_at(tx: ReadTransaction, shard_log: bytes, time_ms: int) -> int:
     """The place before the first record that arrived at the time or later."""
-    low, high = (log.first(tx, shard_log) or 1) - 1, log.last(tx, shard_log)
+    oldest = read(tx, shard_log, 0, 1, 1)
+    low, high = (oldest[0].place - 1 if oldest else log.last(tx, shard_log)), log.last(tx, shard_log)
     while low < high:
         middle = (low + high) // 2
         found = read(tx, shard_log, middle, 1, 1)
