@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import analytics  # noqa: E402
 import functions  # noqa: E402
+import kinesis  # noqa: E402
 import requests_per_second  # noqa: E402
 import startup  # noqa: E402
 import store_commits  # noqa: E402
@@ -32,6 +33,7 @@ import video_playback  # noqa: E402
 
 PARTS = {
     "requests": requests_per_second.measure,
+    "kinesis": kinesis.measure,
     "store": store_commits.measure,
     "startup": startup.measure,
     "functions": functions.measure,

@@ -108,8 +108,29 @@ def ministack() -> Iterator[int]:
         process.wait(30)
 
 
+@contextlib.contextmanager
+def kinesalite() -> Iterator[int]:
+    """A kinesalite server, which keeps all in memory and checks no signature; its port."""
+    environment = BUILD / "kinesalite"
+    program = environment / "node_modules" / ".bin" / "kinesalite"
+    if not program.exists():
+        environment.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["npm", "install", "--silent", "--no-fund", "--prefix", str(environment), "kinesalite@3.3.3"], check=True)
+    port = free_port()
+    process = subprocess.Popen(
+        [str(program), "--port", str(port), "--createStreamMs", "10", "--shardLimit", "1000"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        wait_for(f"http://127.0.0.1:{port}/", process)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
 def load(
-    mode: str, port: int, name: str = "bench", seconds: float = 5.0, connections: int = 64, keys: int = 1_000_000
+    mode: str, port: int, name: str = "bench", seconds: float = 5.0, connections: int = 64, keys: int = 1_000_000, *more: str
 ) -> dict[str, Any]:
     """Run the load generator; what it printed. SystemExit when requests failed."""
     binary = BUILD / "load"
@@ -118,7 +139,7 @@ def load(
         subprocess.run(["go", "build", "-o", str(binary), "."], cwd=source, check=True)
     ran = subprocess.run(
         [str(binary), "-mode", mode, "-address", f"127.0.0.1:{port}", "-key", KEY, "-secret", SECRET, "-name", name,
-         "-seconds", str(seconds), "-c", str(connections), "-keys", str(keys)],
+         "-seconds", str(seconds), "-c", str(connections), "-keys", str(keys), *more],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     result: dict[str, Any] = json.loads(ran.stdout)

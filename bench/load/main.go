@@ -171,14 +171,30 @@ func run(t *target, worker int, until time.Time) tally {
 	}
 }
 
+// records is the body of one PutRecords.
+func records(name, record string, number, count int) string {
+	var b strings.Builder
+	b.WriteString(`{"StreamName":"` + name + `","Records":[`)
+	for n := 0; n < count; n++ {
+		if n > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, `{"PartitionKey":"%d-%d","Data":"%s"}`, number, n, record)
+	}
+	b.WriteString("]}")
+	return b.String()
+}
+
 func main() {
 	t := &target{}
-	mode := flag.String("mode", "noop", "noop, put-item, get-item or put-record")
+	mode := flag.String("mode", "noop", "noop, put-item, get-item, put-record, put-records or get-records")
 	name := flag.String("name", "bench", "the table or stream")
 	workers := flag.Int("c", 64, "connections")
 	seconds := flag.Float64("seconds", 5, "how long")
 	size := flag.Int("size", 1024, "bytes of the value in each item or record")
 	keys := flag.Int("keys", 1000000, "how many different keys a connection uses")
+	batch := flag.Int("batch", 500, "records in each request of put-records")
+	iterator := flag.String("iterator", "", "the shard iterator that get-records reads from, again and again")
 	flag.StringVar(&t.address, "address", "127.0.0.1:4566", "host:port")
 	flag.StringVar(&t.key, "key", os.Getenv("AWS_ACCESS_KEY_ID"), "access key id")
 	flag.StringVar(&t.secret, "secret", os.Getenv("AWS_SECRET_ACCESS_KEY"), "secret access key")
@@ -188,12 +204,12 @@ func main() {
 	record := strings.Repeat("eHh4", (*size+2)/3)
 	t.path = "/"
 	// No two runs write the same: a put that changes nothing would cost a server nothing.
-	run := time.Now().UnixMilli() * 1000000
+	begun := time.Now().UnixMilli() * 1000000
 	switch *mode {
 	case "noop", "put-item":
 		t.service, t.action, t.contentType = "dynamodb", "DynamoDB_20120810.PutItem", "application/x-amz-json-1.0"
 		t.body = func(w, n int) string {
-			return fmt.Sprintf(`{"TableName":"%s","Item":{"id":{"S":"%d-%d"},"n":{"N":"%d"},"value":{"S":"%s"}}}`, *name, w, n%*keys, run+int64(n), value)
+			return fmt.Sprintf(`{"TableName":"%s","Item":{"id":{"S":"%d-%d"},"n":{"N":"%d"},"value":{"S":"%s"}}}`, *name, w, n%*keys, begun+int64(n), value)
 		}
 		if *mode == "noop" {
 			// The same request, signed and with its body, to a path that reads it and does nothing.
@@ -209,6 +225,17 @@ func main() {
 		t.body = func(w, n int) string {
 			return fmt.Sprintf(`{"StreamName":"%s","PartitionKey":"%d-%d","Data":"%s"}`, *name, w, n, record)
 		}
+	case "put-records":
+		// Made before the clock runs: a real producer makes its records elsewhere. Hashing and signing them stays.
+		t.service, t.action, t.contentType = "kinesis", "Kinesis_20131202.PutRecords", "application/x-amz-json-1.1"
+		var batches [16]string
+		for n := range batches {
+			batches[n] = records(*name, record, n, *batch)
+		}
+		t.body = func(w, n int) string { return batches[(w+n)%len(batches)] }
+	case "get-records":
+		t.service, t.action, t.contentType = "kinesis", "Kinesis_20131202.GetRecords", "application/x-amz-json-1.1"
+		t.body = func(w, n int) string { return fmt.Sprintf(`{"ShardIterator":"%s","Limit":10000}`, *iterator) }
 	default:
 		fmt.Fprintln(os.Stderr, "load: unknown mode", *mode)
 		os.Exit(2)

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.layers import log
-from headrace.services.kinesis import intake, rules, state
+from headrace.services.kinesis import intake, pages, rules, state
 from headrace.store.memory import MemoryStore
 
 SIZES = st.sampled_from([0, 1, 100, 5_000, 30_000, 59_000, 60_001, 130_000])
@@ -26,11 +26,12 @@ def test_read__gives_every_record_once_and_in_order(batches: list[list[int]], li
     store, place = MemoryStore(), route()
     expected: list[tuple[str, bytes, int]] = []
     for number, sizes in enumerate(batches):
-        records = [intake.Given(bytes([n % 251]) * size, f"{number}-{n}", 0) for n, size in enumerate(sizes)]
+        records = [(bytes([n % 251]) * size, f"{number}-{n}", 0, size + 4) for n, size in enumerate(sizes)]
         put = store.transact(lambda tx, r=records, n=number: intake.put(tx, "a", "r", place, r, (n + 1) * 1000, limited=False))
         for record, one in zip(records, put, strict=True):
             assert one.sequence is not None
-            expected.append((record.partition_key, record.data, rules.place_of(place.shards[0].base, one.sequence) or 0))
+            expected.append((record[1], record[0], rules.place_of(place.shards[0].base, one.sequence) or 0))
+    shard = (place.shards[0].log, place.shards[0].base)
     after, seen = 0, []
     while True:
         found = store.snapshot(lambda tx, a=after: state.read(tx, place.shards[0].log, a, limit, size_max_bytes))
@@ -41,6 +42,12 @@ def test_read__gives_every_record_once_and_in_order(batches: list[list[int]], li
         seen += [(one.entry.partition_key, one.entry.data, one.place) for one in found]
         after = found[-1].last_place
     assert seen == expected
+    after, shown = 0, []
+    while (page := store.snapshot(lambda tx, a=after: pages.read(tx, *shard, a, limit, size_max_bytes))).records:
+        assert page.size_bytes == sum(len(one["Data"]) + len(one["PartitionKey"]) for one in page.records)
+        shown += [(one["PartitionKey"], one["Data"], rules.place_of(shard[1], one["SequenceNumber"])) for one in page.records]
+        after = page.last_place
+    assert shown == expected
     for _, data, where in expected:
         (one,) = store.snapshot(lambda tx, w=where: state.read(tx, place.shards[0].log, w - 1, 1, 1))
         assert one.entry.data == data
@@ -54,7 +61,7 @@ def test_trim__takes_whole_batches_and_shifts_nobody() -> None:
     store, place = MemoryStore(), route()
     shard = place.shards[0]
     for number in range(3):
-        records = [intake.Given(b"x", f"{number}-{n}", 0) for n in range(10)]
+        records = [(b"x", f"{number}-{n}", 0, 4) for n in range(10)]
         store.transact(lambda tx, r=records, n=number: intake.put(tx, "a", "r", place, r, (n + 1) * 1000, limited=False))
     through = store.snapshot(lambda tx: state.place_at(tx, shard.log, 2000))
     assert store.transact(lambda tx: log.trim(tx, shard.log, through)) == 1

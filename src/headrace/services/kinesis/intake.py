@@ -4,6 +4,7 @@ Small records that come together lie there as one value: what the store does for
 """
 
 import itertools
+from bisect import bisect_right
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -17,12 +18,8 @@ from headrace.store.api import Transaction
 _turns = itertools.count()
 
 
-class Given(NamedTuple):
-    """A record to put. `key` is where it falls (None: anywhere)."""
-
-    data: bytes
-    partition_key: str
-    key: int | None
+# A record to put: its data, its partition key, where it falls (None: anywhere), and how many bytes the first two have.
+Given = tuple[bytes, str, int | None, int]
 
 
 class Put(NamedTuple):
@@ -81,12 +78,11 @@ def put(
     shares: dict[int, _Share] = {}
     shards, starts = route.shards, route.starts
     found: list[Put | None] = []
-    for index, (data, partition_key, key) in enumerate(records):
-        number = next(_turns) % len(shards) if key is None else rules.route(starts, key)
+    for index, (data, partition_key, key, size_bytes) in enumerate(records):
+        number = next(_turns) % len(shards) if key is None else bisect_right(starts, key) - 1
         share = shares.get(number)
         if share is None:
             share = shares[number] = _Share(now_ms)
-        size_bytes = len(data) + len(partition_key)
         if limited and not THROTTLE.write(shards[number].log, size_bytes, now_ms / 1000):
             share.refused += 1
             found.append(Put(shards[number].shard_id, None))

@@ -77,7 +77,12 @@ class StreamSink:
 
         def put(inner: Scope) -> None:
             route = state.route(inner.tx, account, region, name)
-            given = intake.Given(body, partition_key, None if evenly(route) else rules.hash_key(partition_key))
+            given = (
+                body,
+                partition_key,
+                None if evenly(route) else rules.hash_key(partition_key),
+                len(body) + len(partition_key),
+            )
             intake.put(inner.tx, account, region, route, (given,), inner.clock.now_ms(), limited=False)
 
         def evenly(route: state.Route) -> bool:

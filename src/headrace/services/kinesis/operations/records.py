@@ -1,14 +1,17 @@
 """Operations on records: put, and read through iterators."""
 
 from collections.abc import Sequence
+from hashlib import md5
 from typing import Any
 
 from headrace.kit.errors import ValidationException
 from headrace.layers import log
 from headrace.operation import Context, operation
-from headrace.services.kinesis import errors, intake, limits, naming, rules, shapes, state
+from headrace.services.kinesis import errors, intake, limits, naming, pages, rules, shapes, state
 from headrace.services.kinesis.metering import METER
 from headrace.services.kinesis.throttle import THROTTLE
+
+from_bytes = int.from_bytes
 
 
 @operation
@@ -28,8 +31,10 @@ def put_record(
     Differs from AWS: a shard takes as much as it can, unless limits are asked for.
     """
     route = state.route(ctx.tx, ctx.account, ctx.region, naming.stream_name(ctx, stream_name, stream_arn))
-    given = _given(route.stream, data, partition_key, explicit_hash_key)
-    ((shard_id, sequence),) = _put(ctx, route, (given,))
+    record = {"Data": data, "PartitionKey": partition_key}
+    if explicit_hash_key is not None:
+        record["ExplicitHashKey"] = explicit_hash_key
+    ((shard_id, sequence),) = _put(ctx, route, _given(route.stream, (record,)))
     if sequence is None:
         raise errors.rate_exceeded(shard_id, route.stream.name, ctx.account)
     if sequence_number_for_ordering is not None:
@@ -53,8 +58,8 @@ def put_records(
     """
     route = state.route(ctx.tx, ctx.account, ctx.region, naming.stream_name(ctx, stream_name, stream_arn))
     stream = route.stream
-    given = [_given(stream, one["Data"], one.get("PartitionKey"), one.get("ExplicitHashKey")) for one in records]
-    if sum(len(one.data) + len(one.partition_key) for one in given) > limits.PUT_RECORDS_SIZE_MAX_BYTES:
+    given = _given(stream, records)
+    if sum(size_bytes for _, _, _, size_bytes in given) > limits.PUT_RECORDS_SIZE_MAX_BYTES:
         raise errors.InvalidArgumentException("Records size exceeds 10 MB limit")
     put = _put(ctx, route, given)
     if dry_run:
@@ -79,25 +84,36 @@ def _refused(ctx: Context, stream: state.Stream, shard_id: str) -> dict[str, Any
     }
 
 
-def _given(stream: state.Stream, data: bytes, partition_key: str | None, explicit_hash_key: str | None) -> intake.Given:
-    """A record as it was given, and where it falls."""
+def _given(stream: state.Stream, records: Sequence[dict[str, Any]]) -> list[intake.Given]:
+    """The records as they were given, and where each falls."""
     evenly = stream.distribution == state.EVENLY
-    if partition_key is None:
-        if not evenly:
-            raise ValidationException(
-                "1 validation error detected: Value null at 'partitionKey' failed to satisfy constraint: Member must not be null"
-            )
-        partition_key = ""
     size_max_bytes = stream.record_size_max_kib * 1024
-    if len(data) > size_max_bytes or len(data) + len(partition_key.encode()) > size_max_bytes:
-        raise ValidationException(
-            "1 validation error detected: Value at 'data' failed to satisfy constraint: "
-            f"Member must have length less than or equal to {size_max_bytes}"
-        )
+    given = []
+    for record in records:
+        data, partition_key = record["Data"], record.get("PartitionKey")
+        if partition_key is None:
+            partition_key = _no_key(evenly)
+        key = partition_key.encode()
+        if len(data) + len(key) > size_max_bytes:
+            raise ValidationException(
+                "1 validation error detected: Value at 'data' failed to satisfy constraint: "
+                f"Member must have length less than or equal to {size_max_bytes}"
+            )
+        if evenly:
+            place = None
+        elif "ExplicitHashKey" in record:
+            place = _explicit(record["ExplicitHashKey"])
+        else:
+            place = from_bytes(md5(key, usedforsecurity=False).digest(), "big")
+        given.append((data, partition_key, place, len(data) + len(key)))
+    return given
+
+
+def _no_key(evenly: bool) -> str:
     if evenly:
-        return intake.Given(data, partition_key, None)
-    return intake.Given(
-        data, partition_key, rules.hash_key(partition_key) if explicit_hash_key is None else _explicit(explicit_hash_key)
+        return ""
+    raise ValidationException(
+        "1 validation error detected: Value null at 'partitionKey' failed to satisfy constraint: Member must not be null"
     )
 
 
@@ -202,15 +218,15 @@ def get_records(
         METER.refused_read(ctx.account, ctx.region, stream, shard.id)
         raise errors.rate_exceeded(shard.id, stream.name, ctx.account)
     wanted = min(limit or limits.GET_RECORDS_MAX, limits.GET_RECORDS_MAX)
-    found = state.read(ctx.tx, shard_log, place.after, wanted, limits.GET_RECORDS_SIZE_MAX_BYTES)
-    after = found[-1].last_place if found else place.after
+    found = pages.read(ctx.tx, shard_log, shard.base, place.after, wanted, limits.GET_RECORDS_SIZE_MAX_BYTES)
+    after = found.last_place or place.after
     behind_ms = state.behind_ms(ctx.tx, shard_log, after, now_ms)
-    size_bytes = sum(len(one.entry.data) + len(one.entry.partition_key) for one in found)
-    METER.read(ctx.account, ctx.region, stream, shard.id, len(found), size_bytes, behind_ms)
+    size_bytes = found.size_bytes
+    METER.read(ctx.account, ctx.region, stream, shard.id, len(found.records), size_bytes, behind_ms)
     if limited:
         THROTTLE.gave(shard_log, size_bytes, now_ms / 1000)
     answer: dict[str, Any] = {
-        "Records": [shapes.record(one, shard.base) for one in found],
+        "Records": found.records,
         "MillisBehindLatest": behind_ms,
     }
     if shard.closed_at is not None and behind_ms == 0:
