@@ -14,6 +14,7 @@ COMMANDS = {
     "up": "start the server",
     "demo": "run the bank example from end to end",
     "stream": "show streams, follow one, or put lines into one",
+    "table": "look into tables, and move their items",
     "video": "play a video stream, or write a clip of it",
     "analyze": "run SQL over a stream, and print its rows as they come",
     "env": "print the exports that point the AWS CLI and SDKs here",

@@ -1,0 +1,113 @@
+"""`headrace table`: a person's tools for tables."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import ROOT_KEY, ROOT_SECRET, HeadraceServer
+from headrace.kit.accounts import account_credentials
+
+
+class Program:
+    """The command, on one account of the server."""
+
+    def __init__(self, server: HeadraceServer, account: str) -> None:
+        self.account = account
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")}
+        key, secret = account_credentials(ROOT_SECRET, account)
+        self.environment = {
+            **kept, "HEADRACE_PORT": str(server.port), "HEADRACE_DATA": str(server.data),
+            "HEADRACE_ROOT_ACCESS_KEY_ID": ROOT_KEY, "HEADRACE_ROOT_SECRET_ACCESS_KEY": ROOT_SECRET,
+            "AWS_ENDPOINT_URL": server.url, "AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret, "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }  # fmt: skip
+
+    def __call__(self, *arguments: str, given: bytes = b"") -> tuple[int, str, str]:
+        command = [sys.executable, "-m", "headrace.cli.main", "table", *arguments, "--account", self.account]
+        ran = subprocess.run(command, env=self.environment, input=given, capture_output=True, timeout=60, check=False)
+        return ran.returncode, ran.stdout.decode(), ran.stderr.decode()
+
+
+@pytest.fixture
+def table(server: HeadraceServer, account: str) -> Program:
+    return Program(server, account)
+
+
+@pytest.fixture
+def db(client: Callable[..., Any]) -> Any:
+    made = client("dynamodb")
+    for name in ("songs", "other"):
+        made.create_table(
+            TableName=name,
+            KeySchema=[{"AttributeName": "a", "KeyType": "HASH"}, {"AttributeName": "n", "KeyType": "RANGE"}],
+            AttributeDefinitions=[{"AttributeName": "a", "AttributeType": "S"}, {"AttributeName": "n", "AttributeType": "N"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+    return made
+
+
+def test_list_and_show(table: Program, db: Any) -> None:
+    db.put_item(TableName="songs", Item={"a": {"S": "x"}, "n": {"N": "1"}})
+    assert table("list")[1] == "other  0 items, 0 bytes, 0 indexes, active\nsongs  1 items, 5 bytes, 0 indexes, active\n"
+    assert [json.loads(line)["items"] for line in table("list", "--json")[1].splitlines()] == [0, 1]
+    shown = table("show", "songs")[1]
+    assert "keys      a (S), n (N)\n" in shown
+    assert "recovery  disabled\n" in shown
+    assert table("show", "nowhere")[0] == 1
+
+
+def test_get_and_query(table: Program, db: Any) -> None:
+    for number in range(300):
+        db.put_item(TableName="songs", Item={"a": {"S": "x"}, "n": {"N": str(number)}, "b": {"B": b"\x01"}})
+    assert json.loads(table("get", "songs", "x", "7")[1]) == {"a": "x", "b": "AQ==", "n": 7}
+    assert json.loads(table("get", "songs", "x", "7", "--json")[1])["Item"]["b"] == {"B": "AQ=="}
+    assert table("get", "songs", "x", "1000")[0] == 1
+    assert "the key of songs is: a, n" in table("get", "songs", "x")[2]
+    found = [json.loads(line)["n"] for line in table("query", "songs", "x", "--from", "10", "--to", "200")[1].splitlines()]
+    assert found == list(range(10, 201))
+    found = [json.loads(line)["n"] for line in table("query", "songs", "x", "--reverse", "--limit", "2")[1].splitlines()]
+    assert found == [299, 298]
+
+
+def test_dump_and_load(table: Program, db: Any, tmp_path: Path) -> None:
+    for number in range(130):
+        item = {
+            "a": {"S": f"k{number % 9}"},
+            "n": {"N": f"{number}.5"},
+            "v": {"M": {"b": {"BS": [b"\x00"]}, "z": {"NULL": True}}},
+        }
+        db.put_item(TableName="songs", Item=item)
+    there = db.scan(TableName="songs")["Items"]
+    file = str(tmp_path / "songs.json.gz")
+    status, _, said = table("dump", "songs", file)
+    assert status == 0
+    assert said.startswith("130 items of songs written in ")
+    with gzip.open(file, "rt") as lines:
+        assert all(line.startswith('{"Item":{"') for line in lines)
+    # --aws goes where the environment says: here, to the same server.
+    status, _, said = table("load", "other", file, "--aws", "--json")
+    assert status == 0, said
+    assert json.loads(said)["items"] == 130
+    assert sorted(map(str, db.scan(TableName="other")["Items"])) == sorted(map(str, there))
+    status, dumped, _ = table("dump", "other", "--plain")
+    assert json.loads(dumped.splitlines()[0])["v"] == {"b": ["AA=="], "z": None}
+
+
+def test_load__plain_and_wrong_lines(table: Program, db: Any) -> None:
+    status, _, said = table("load", "songs", "-", "--plain", given=b'{"a": "x", "n": 1.25, "l": [1, "two", null]}\n\n')
+    assert status == 0, said
+    assert db.scan(TableName="songs")["Items"] == [
+        {"a": {"S": "x"}, "n": {"N": "1.25"}, "l": {"L": [{"N": "1"}, {"S": "two"}, {"NULL": True}]}}
+    ]
+    status, _, said = table("load", "songs", "-", given=b'{"Item": {"a": {"S": "x"}, "n": {"N": "1"}}}\n{"a": 5}\n')
+    assert status == 1
+    assert "line 2" in said
+    status, _, said = table("load", "songs", "-", given=b'{"Item": {"a": {"S": "x"}}}\n')
+    assert (status, said) == (1, "headrace: One or more parameter values were invalid: Missing the key n in the item\n")
