@@ -146,7 +146,9 @@ class Pool:
             raise
         self._put_back(remuxer)
 
-    def call(self, job: str, *, media: bytes | Callable[[], bytes], **arguments: Any) -> Any:
+    def call(
+        self, job: str, *, media: bytes | Callable[[], bytes], seconds_max: float = JOB_SECONDS_MAX, **arguments: Any
+    ) -> Any:
         """Do one job. BadMedia: the media's fault, or twice a process died of it. Busy.
 
         Media that is a function is read when it is this job's turn: so no more of it is in memory than there are processes.
@@ -156,7 +158,7 @@ class Pool:
             for attempt in (1, 2):
                 try:
                     with self._process() as remuxer:
-                        return remuxer.call(job, media=data, **arguments)
+                        return remuxer.call(job, seconds_max, media=data, **arguments)
                 except ConnectionError as error:
                     log.warning("a remuxing process ended at %s (attempt %d): %s", job, attempt, error)
         raise BadMedia("frame", "the media could not be read")

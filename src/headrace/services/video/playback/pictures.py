@@ -12,6 +12,8 @@ from headrace.services.video.playback import segments
 
 QUALITY_DEFAULT = 80
 INTERVAL_MIN_MS = 200
+# A large PNG takes more than a second.
+SECONDS_MAX, SECONDS_PER_PICTURE = 20.0, 3.0
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -62,7 +64,7 @@ def of_fragment(
         read = functools.partial(segments.timed_bytes, ctx, stream, fragment, start_ms)
         answer: Sequence[bytes | None] = segments.ask(
             "images", read, times_ms=list(times_ms), kind=shape.format, quality=shape.quality, width=shape.width,
-            height=shape.height,
+            height=shape.height, seconds_max=SECONDS_MAX + SECONDS_PER_PICTURE * len(times_ms),
         )  # fmt: skip
     except errors.ClientLimitExceededException:
         raise
