@@ -23,7 +23,7 @@ TEST_PICTURE = "test"
 COPIED_VIDEO = frozenset({"h264", "hevc"})
 COPIED_AUDIO = frozenset({"aac", "pcm_mulaw", "pcm_alaw"})
 # A cluster begins at a key frame; these only keep the muxer from beginning others.
-CLUSTERS = {"cluster_time_limit": "19000", "cluster_size_limit": "48000000"}
+CLUSTERS = {"avoid_negative_ts": "disabled", "cluster_time_limit": "19000", "cluster_size_limit": "48000000"}
 
 
 def add_put_arguments(parser: argparse.ArgumentParser) -> None:
@@ -153,7 +153,7 @@ class _Source:
         streams: list[Any] = [self._container.streams.video[0]]
         streams += [one for one in self._container.streams.audio[:1] if one.codec_context.name in COPIED_AUDIO]
         targets = {one.index: output.add_stream_from_template(one) for one in streams}
-        for packet in self._paced(self._container.demux(streams)):
+        for packet in self._paced(_with_decoding_times(self._container.demux(streams))):
             packet.stream = targets[packet.stream.index]
             output.mux(packet)
 
@@ -185,6 +185,22 @@ class _Source:
                 return
             if self._pace and (wait := began + at - first - time.monotonic()) > 0:
                 time.sleep(wait)
+            yield packet
+
+
+def _with_decoding_times(packets: Iterator[Any]) -> Iterator[Any]:
+    """Packets with decoding times. Matroska has none: those before the first that can be told get one just before it."""
+    waiting: dict[int, list[Any]] = {}
+    for packet in packets:
+        before = waiting.setdefault(packet.stream.index, [])
+        if packet.dts is None and packet.size:
+            before.append(packet)
+            continue
+        for back, earlier in enumerate(reversed(before), 1):
+            earlier.dts = (packet.dts if packet.dts is not None else earlier.pts or 0) - back
+        yield from before
+        before.clear()
+        if packet.size:
             yield packet
 
 

@@ -124,6 +124,13 @@ def test_command__clip_writes_a_file(server: HeadraceServer, film: pictures.Vide
 
     assert run("clip", name, "--from", "-9", "-o", str(file))["size_bytes"] == file.stat().st_size
     assert [burnt for _, burnt in shown(file.read_bytes())] == list(range(0, 6000, 40))
+    # A file with frames out of order is sent whole: its first frames have no decoding time in Matroska.
+    source = pictures.video(4.0, b_frames=2)
+    (tmp_path / "film.mkv").write_bytes(source.header() + b"".join(source.clusters()))
+    put = [sys.executable, "-m", "headrace.cli.main", "video", "put", f"{name}-b", str(tmp_path / "film.mkv"), "--create", "1"]
+    subprocess.run(put, env=environment, check=True, timeout=30, stdout=subprocess.DEVNULL)
+    run("clip", f"{name}-b", "--from", "-30", "-o", str(file))
+    assert [burnt for _, burnt in shown(file.read_bytes())] == list(range(0, 4000, 40))
     opened = run("play", name)
     assert opened["page"].split("?")[0] == f"{server.url}/hls/v1/player.html"
 

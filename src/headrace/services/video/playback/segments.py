@@ -108,7 +108,7 @@ def timed_bytes(ctx: Context, stream: state.Stream, fragment: state.Fragment, st
         raise errors.ResourceNotFoundException(f"Fragment {fragment.number} is no longer in the stream.") from None
 
 
-def ask(job: str, media: Callable[[], bytes], **arguments: object) -> Any:
+def ask(job: str, media: Callable[[], bytes], **arguments: Any) -> Any:
     """Let a remuxing process do a job; what is wrong with the media in AWS's words."""
     try:
         answer = POOL.call(job, media=media, **arguments)
