@@ -63,7 +63,7 @@ class Forest(Node):
         made = [*batch.columns, from_list(scores, DOUBLE)]
         if self._explained:
             made.append(from_list(reasons, _EXPLANATION))
-        return Batch(made, batch.times)
+        return Batch(made, batch.times, batch.order)
 
     def _score(self, point: list[float]) -> tuple[float, str | None]:
         forest = self._forest

@@ -44,7 +44,7 @@ class Hotspots(Node):
             place = self._add(np.array([float(value) for value in values]))
             results.append(self._around(place))
         self._changed = True
-        return Batch([*batch.columns, from_list(results, _RESULT)], batch.times)
+        return Batch([*batch.columns, from_list(results, _RESULT)], batch.times, batch.order)
 
     def _add(self, point: Array) -> int:
         place = self._next % self._window

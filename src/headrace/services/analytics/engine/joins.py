@@ -216,15 +216,15 @@ class Joined(Node):
 
     def step(self, clock: int) -> Batch | None:
         """The pairs of this step, and the rows that found none."""
-        events: list[tuple[int, int, Held]] = []
+        events: list[tuple[int, int, int, Held]] = []
         for place, side in enumerate(self._sides):
             batch = self.children[place].step(clock)
             if batch is not None:
-                events += [(row.time, place, row) for row in self._rows(place, batch, side)]
-        events.sort(key=lambda event: event[:2])
+                events += [(row.time, number, place, row) for row, number in self._rows(place, batch, side)]
+        events.sort(key=lambda event: event[:3])
         pairs: list[tuple[int, Held, Held]] = []
         alone: list[tuple[int, int, Held]] = []
-        for time, place, row in events:
+        for time, _, place, row in events:
             own, other = self._windows[place], self._windows[1 - place]
             for number, window in enumerate(self._windows):
                 alone += [(self._end(gone, number), number, gone) for gone in window.expire(time)]
@@ -243,7 +243,7 @@ class Joined(Node):
         assert frame is not None
         return row.time + max(frame.range_ms or 0, 1)
 
-    def _rows(self, place: int, batch: Batch, side: Side) -> list[Held]:
+    def _rows(self, place: int, batch: Batch, side: Side) -> list[tuple[Held, int]]:
         rows = Rows(batch.columns if side.joined else [*batch.columns, Vector(batch.times)], batch.times)
         keys = key_list(rows, self._runs[place])
         kept = passed(self, batch, rows)
@@ -252,7 +252,8 @@ class Joined(Node):
             Held(key, values, time)
             for key, values, time in zip(keys, zip(*columns, strict=True), batch.times.tolist(), strict=True)
         ]
-        return made if kept is None else [row for row, fine in zip(made, kept.tolist(), strict=True) if fine]
+        numbered = list(zip(made, batch.numbers().tolist(), strict=True))
+        return numbered if kept is None else [row for row, fine in zip(numbered, kept.tolist(), strict=True) if fine]
 
     def _given(self, pairs: list[tuple[int, Held, Held]], alone: list[tuple[int, int, Held]]) -> Batch | None:
         found = self._batch([(time, left.values + right.values) for time, left, right in pairs])
@@ -364,7 +365,10 @@ class TableJoined(Node):
             Vector(np.concatenate([a.values, b.values]), np.concatenate([a.null_mask(), b.null_mask()])).take(order)
             for a, b in zip(paired.columns, lonely.columns, strict=True)
         ]
-        return Batch(columns, np.concatenate([paired.times, lonely.times])[order]) if len(order) else None
+        if not len(order):
+            return None
+        numbers = np.concatenate([paired.numbers(), lonely.numbers()])[order]
+        return Batch(columns, np.concatenate([paired.times, lonely.times])[order], numbers)
 
     def _together(self, batch: Batch, left: list[int], right: list[int] | None) -> Batch:
         places = np.array(left, np.int64)
@@ -374,4 +378,4 @@ class TableJoined(Node):
         else:
             looked_up = [column.take(np.array(right, np.int64)) for column in self._table.columns]
         columns = [*looked_up, *streamed] if self._swapped else [*streamed, *looked_up]
-        return Batch(columns, batch.times[places])
+        return Batch(columns, batch.times[places], batch.numbers()[places])

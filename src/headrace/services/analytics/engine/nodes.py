@@ -121,7 +121,7 @@ class Project(Node):
             return None
         rows = Rows(batch.columns, batch.times)
         columns = [run(rows) for run in self._runs]
-        made = Batch(columns, batch.times)
+        made = Batch(columns, batch.times, batch.order)
         kept = passed(self, batch, rows)
         if kept is None:
             return made

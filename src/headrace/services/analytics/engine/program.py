@@ -104,6 +104,7 @@ class Program:
         self._tables = catalog.tables
         self._pumps = pumps
         self._clock = 0
+        self._entered_rows = 0
         self._saved_clock = 0
         self._taken: dict[str, list[Batch]] = {}
         self._errors: list[tuple[Any, ...]] = []
@@ -146,7 +147,9 @@ class Program:
                 columns.append(Vector(np.asarray(arrivals, np.int64)))
             else:
                 columns.append(all_null(size, field.type))
-        batch = Batch(columns, times)
+        order = np.arange(self._entered_rows, self._entered_rows + size, dtype=np.int64)
+        self._entered_rows += size
+        batch = Batch(columns, times, order)
         if checked.failed is None:
             return batch
         self._failed(batch, checked.reasons, "", "In-application error: cast")
@@ -459,7 +462,7 @@ class _Picked(Node):
     def step(self, clock: int) -> Batch | None:
         """The rows with fewer columns."""
         batch = self.children[0].step(clock)
-        return None if batch is None else Batch([batch.columns[place] for place in self._places], batch.times)
+        return None if batch is None else Batch([batch.columns[place] for place in self._places], batch.times, batch.order)
 
 
 def compile(code: str, inputs: Sequence[InputSchema], references: Sequence[ReferenceSchema] = ()) -> Program:

@@ -264,7 +264,7 @@ class Sliding(Node):
             values = state.run(keys_of, [one.take(where).to_list() for one in argument_vectors], times)
             for (place, measure), found in zip(state.measures, values, strict=True):
                 columns[place] = from_list(found, measure.type)
-        return Batch([*batch.columns, *columns], batch.times)
+        return Batch([*batch.columns, *columns], batch.times, batch.order)
 
     def save(self, everything: bool) -> Pieces:
         """The pieces of each window."""

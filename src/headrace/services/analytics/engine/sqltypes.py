@@ -220,25 +220,40 @@ def either(left: Mask | None, right: Mask | None) -> Mask | None:
 
 @dataclass(slots=True)
 class Batch:
-    """Rows of a stream, in columns, in the order of their ROWTIMEs (`times`)."""
+    """Rows of a stream, in columns, in the order of their ROWTIMEs (`times`).
+
+    `order` numbers rows as they came in, so that rows of one ROWTIME that went different ways meet in that order again. Rows that
+    a window gave have none: they come before those of their time.
+    """
 
     columns: list[Vector]
     times: NDArray[np.int64]
+    order: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.times)
 
+    def numbers(self) -> NDArray[np.int64]:
+        """The order, -1 for rows that have none."""
+        return np.full(len(self.times), -1, np.int64) if self.order is None else self.order
+
     def take(self, where: Array | slice) -> "Batch":
         """Some of the rows."""
-        return Batch([column.take(where) for column in self.columns], self.times[where])
+        order = None if self.order is None else self.order[where]
+        return Batch([column.take(where) for column in self.columns], self.times[where], order)
 
 
 def merge(batches: Sequence[Batch]) -> Batch:
-    """Rows of several batches of the same columns in the order of their times; ties in the order of the batches."""
+    """Rows of several batches of the same columns by their times; those of one time as they came, else as the batches stand."""
     if len(batches) == 1:
         return batches[0]
     columns = [concatenate([batch.columns[place] for batch in batches]) for place in range(len(batches[0].columns))]
-    joined = Batch(columns, np.concatenate([batch.times for batch in batches]))
+    order: NDArray[np.int64] | None = None
+    if any(batch.order is not None for batch in batches):
+        order = np.concatenate([batch.numbers() for batch in batches])
+    joined = Batch(columns, np.concatenate([batch.times for batch in batches]), order)
+    if order is not None:
+        return joined.take(np.lexsort((order, joined.times)))
     if len(joined) > 1 and (np.diff(joined.times) < 0).any():
         return joined.take(np.argsort(joined.times, kind="stable"))
     return joined
