@@ -47,7 +47,8 @@ SERVICES = (
     "cloudwatch", "cloudformation", "video", "analytics",
 )  # fmt: skip
 
-CONNECTIONS_MAX = 4096
+# An idle one holds about 4 KiB.
+CONNECTIONS_MAX = 12_288
 FORGET_REPEATED_SECONDS = 60.0
 
 

@@ -24,7 +24,7 @@ WRITERS, READERS = 8, 4
 BATCH = 25
 # What an idle connection may hold, and what four records of 10 MiB, written and read at once, may: each is there as a body,
 # as text in base64, and as bytes, for a moment in several copies.
-IDLE_CONNECTION_MAX_BYTES = 16 * 1024
+IDLE_CONNECTION_MAX_BYTES = 6 * 1024
 LARGE_RECORDS_MAX_BYTES = 512 << 20
 
 

@@ -4,6 +4,7 @@ import argparse
 import gc
 import json
 import logging
+import resource
 import socket
 import sys
 import time
@@ -13,6 +14,7 @@ import uvloop
 from headrace.app import App
 from headrace.kit.settings import Settings
 
+FILES_WANTED = 16_384
 # The interpreter's default of 5 ms lets one busy thread hold up the event loop and the committing thread for too long.
 SWITCH_INTERVAL_SECONDS = 0.001
 # Requests in flight hold thousands of objects: the interpreter's default looks at them all every few requests, for nothing.
@@ -30,6 +32,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", stream=sys.stderr
     )
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+    _allow_files()
     if problem := _taken(settings):
         print(f"headrace: can't listen on {settings.host}:{settings.port}: {problem}. Choose another --port.", file=sys.stderr)
         return 1
@@ -48,6 +51,14 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
 
     uvloop.run(app.serve(ready))
     return 0
+
+
+def _allow_files() -> None:
+    """Each connection is an open file, and many systems allow 1,024 of them until somebody asks for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_WANTED if hard == resource.RLIM_INFINITY else min(FILES_WANTED, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _taken(settings: Settings) -> str:
