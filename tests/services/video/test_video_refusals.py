@@ -106,7 +106,7 @@ def test_put_media__relative_without_a_start_begins_now(
 ) -> None:
     key, secret = account_credentials(ROOT_SECRET, account)
     producer = Producer(server.url, key, secret, REGION, stream, relative=True)
-    before = time.time()
+    before = server.page("/_headrace/clock")["now"]
     producer.send(HEADER + tracks() + cluster(5000, block()) + cluster(7000, block()))
     producer.finish()
     assert list(films.events(list(producer.acknowledgements()))).count("PERSISTED") == 2
