@@ -161,6 +161,89 @@ TEMPLATES = {
       MasterUserPassword: PasswNUMBERrd
       Tags: [{Key: n, Value: NUMBER}]
 """,
+    "analytics": ROLE.replace("lambda.amazonaws.com, ", "kinesisanalytics.amazonaws.com, ").replace(
+        "aws:policy/service-role/AWSLambdaBasicExecutionRole", "aws:policy/AdministratorAccess"
+    )
+    + """
+  In: {Type: AWS::Kinesis::Stream}
+  Out: {Type: AWS::Kinesis::Stream}
+  Group: {Type: AWS::Logs::LogGroup}
+  First:
+    Type: AWS::KinesisAnalytics::Application
+    Properties:
+      ApplicationCode: |
+        CREATE OR REPLACE STREAM "OUT" (N INTEGER);
+        CREATE OR REPLACE PUMP "P" AS INSERT INTO "OUT" SELECT STREAM N + NUMBER FROM "S_001";
+      Inputs:
+        - NamePrefix: S
+          KinesisStreamsInput: {ResourceARN: !GetAtt In.Arn, RoleARN: !GetAtt Role.Arn}
+          InputSchema:
+            RecordFormat: {RecordFormatType: JSON, MappingParameters: {JSONMappingParameters: {RecordRowPath: $}}}
+            RecordColumns: [{Name: N, SqlType: INTEGER, Mapping: $.nNUMBER}]
+  FirstOutput:
+    Type: AWS::KinesisAnalytics::ApplicationOutput
+    Properties:
+      ApplicationName: !Ref First
+      Output:
+        Name: OUT
+        KinesisStreamsOutput: {ResourceARN: !GetAtt Out.Arn, RoleARN: !GetAtt Role.Arn}
+        DestinationSchema: {RecordFormatType: FORMAT}
+  FirstTable:
+    Type: AWS::KinesisAnalytics::ApplicationReferenceDataSource
+    Properties:
+      ApplicationName: !Ref First
+      ReferenceDataSource:
+        TableName: names
+        S3ReferenceDataSource: {BucketARN: 'arn:aws:s3:::b', FileKey: kNUMBER, ReferenceRoleARN: !GetAtt Role.Arn}
+        ReferenceSchema:
+          RecordFormat: {RecordFormatType: JSON}
+          RecordColumns: [{Name: A, SqlType: INTEGER, Mapping: $.a}]
+  Second:
+    Type: AWS::KinesisAnalyticsV2::Application
+    Properties:
+      RuntimeEnvironment: SQL-1_0
+      ServiceExecutionRole: !GetAtt Role.Arn
+      Tags: [{Key: n, Value: NUMBER}]
+      ApplicationConfiguration:
+        ApplicationCodeConfiguration:
+          CodeContentType: PLAINTEXT
+          CodeContent:
+            TextContent: |
+              CREATE OR REPLACE STREAM "OUT" (N INTEGER);
+              CREATE OR REPLACE PUMP "P" AS INSERT INTO "OUT" SELECT STREAM N + NUMBER FROM "S_001";
+        SqlApplicationConfiguration:
+          Inputs:
+            - NamePrefix: S
+              KinesisStreamsInput: {ResourceARN: !GetAtt In.Arn}
+              InputParallelism: {Count: NUMBER}
+              InputSchema:
+                RecordFormat: {RecordFormatType: JSON, MappingParameters: {JSONMappingParameters: {RecordRowPath: $}}}
+                RecordColumns: [{Name: N, SqlType: INTEGER, Mapping: $.n}]
+  SecondOutput:
+    Type: AWS::KinesisAnalyticsV2::ApplicationOutput
+    Properties:
+      ApplicationName: !Ref Second
+      Output:
+        Name: OUT
+        KinesisStreamsOutput: {ResourceARN: !GetAtt Out.Arn}
+        DestinationSchema: {RecordFormatType: FORMAT}
+  SecondTable:
+    Type: AWS::KinesisAnalyticsV2::ApplicationReferenceDataSource
+    Properties:
+      ApplicationName: !Ref Second
+      ReferenceDataSource:
+        TableName: names
+        S3ReferenceDataSource: {BucketARN: 'arn:aws:s3:::b', FileKey: kNUMBER}
+        ReferenceSchema:
+          RecordFormat: {RecordFormatType: JSON}
+          RecordColumns: [{Name: A, SqlType: INTEGER, Mapping: $.a}]
+  SecondLog:
+    Type: AWS::KinesisAnalyticsV2::ApplicationCloudWatchLoggingOption
+    Properties:
+      ApplicationName: !Ref Second
+      CloudWatchLoggingOption:
+        LogStreamARN: !Sub "arn:aws:logs:${AWS::Region}:${AWS::AccountId}:log-group:${Group}:log-stream:sNUMBER"
+""",
 }
 CAPABILITIES = ["CAPABILITY_NAMED_IAM"]
 # Nested stacks have their own test; the services of the others do not support them yet, and the stack says so.
@@ -169,7 +252,7 @@ SECOND = {"others": 3}
 
 
 def template(name: str, number: int) -> str:
-    return "Resources:" + TEMPLATES[name].replace("NUMBER", str(number))
+    return "Resources:" + TEMPLATES[name].replace("NUMBER", str(number)).replace("FORMAT", ["JSON", "CSV"][number % 2])
 
 
 def settled(cloudformation: Any, stack_id: str) -> str:
