@@ -24,6 +24,7 @@ from headrace.gateway.gateway import Gateway
 from headrace.gateway.local import LocalApi
 from headrace.gateway.pages import OpenPages, Pages, json_answer
 from headrace.gateway.pause import LoopPause
+from headrace.gateway.sites import Sites
 from headrace.gateway.sockets import Sockets
 from headrace.kit.clock import Clock
 from headrace.kit.ids import Ids
@@ -114,7 +115,9 @@ class App:
         self.runner = Runner(self._worker_context, self.store.signals)
         keys = Keys(self.settings, self.root_context)
         pages, open_pages, sockets = self._pages(), self._open_pages(), self._sockets(keys)
-        self.gateway = Gateway(self.services, self.context, keys, pages, open_pages, sockets, self.counters, self.settings)
+        self.gateway = Gateway(
+            self.services, self.context, keys, pages, open_pages, sockets, self._sites(keys), self.counters, self.settings
+        )
 
     def context(self, account: str, region: str, service: str, request_id: str, principal: Principal) -> Context:
         """A context outside of any transaction."""
@@ -148,6 +151,10 @@ class App:
         for service in self.services.values():
             found.update(service.sockets)
         return Sockets(found, self.context, keys, self.settings)
+
+    def _sites(self, keys: Keys) -> Sites:
+        services = {service.name: service for service in self.services.values()}.values()
+        return Sites([site for service in services for site in service.sites], self.root_context, keys)
 
     def _status(self, ctx: Context, request: PageRequest) -> PageAnswer:
         return json_answer(

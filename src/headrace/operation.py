@@ -225,6 +225,39 @@ class OpenAnswer(NamedTuple):
 OpenPage = Callable[["Context", PageRequest], OpenAnswer]
 
 
+class SiteRequest(msgspec.Struct):
+    """A request to a site, as it was on the wire, but for a path prefix that named the site. `principal` signed it, if any."""
+
+    name: str
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+    client: str
+    principal: Principal | None
+
+
+class SiteAnswer(NamedTuple):
+    """What a site answers; a body in parts is read in a thread."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes | Iterator[bytes]
+
+
+class Site(NamedTuple):
+    """Web sites of a service, each with a name of its own that lies in the host (before `host_part`) or in the path.
+
+    `answer` runs in a thread, with a context of the root account, and decides itself who may see what.
+    """
+
+    host_part: str
+    path_prefix: str
+    body_size_max_bytes: int
+    answer: Callable[["Context", SiteRequest], SiteAnswer]
+
+
 class Line(Protocol):
     """The service's end of a WebSocket. Its methods return at once, and may be called on any thread."""
 
@@ -295,6 +328,7 @@ class Service(msgspec.Struct):
     pages: Mapping[str, Page] = msgspec.field(default_factory=dict)
     open_pages: Mapping[tuple[str, str], OpenPage] = msgspec.field(default_factory=dict)
     sockets: Mapping[tuple[str, str], Socket] = msgspec.field(default_factory=dict)
+    sites: Sequence[Site] = ()
     on_start: Callable[[Context, Runner], None] | None = None
     on_stopping: Callable[[], None] | None = None
     on_stop: Callable[[], None] | None = None

@@ -58,13 +58,12 @@ def calls(client: Callable[..., Any], account: str) -> list[tuple[str, str, dict
                 "Code": {"ImageUri": "123456789012.dkr.ecr.us-east-1.amazonaws.com/a:b"},
             },
         ),
-        ("lambda", "create_function_url_config", {"FunctionName": "n", "AuthType": "NONE"}),
         (
             "lambda",
             "put_provisioned_concurrency_config",
             {"FunctionName": "n", "Qualifier": "1", "ProvisionedConcurrentExecutions": 1},
         ),
-        ("lambda", "invoke_with_response_stream", {"FunctionName": "n"}),
+        ("lambda", "list_capacity_providers", {}),
         (
             "firehose",
             "create_delivery_stream",

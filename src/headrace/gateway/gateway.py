@@ -8,7 +8,7 @@ import asyncio
 import itertools
 import logging
 import uuid
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -24,6 +24,7 @@ from headrace.gateway.endless import EndlessBody
 from headrace.gateway.pages import OpenPages, Pages
 from headrace.gateway.receive import receive
 from headrace.gateway.run import Dispatcher
+from headrace.gateway.sites import Found, Sites
 from headrace.gateway.sockets import Sockets
 from headrace.kit.clock import Clock
 from headrace.kit.errors import (
@@ -66,6 +67,7 @@ class Gateway:
         pages: Pages,
         open_pages: OpenPages,
         sockets: Sockets,
+        sites: Sites,
         counters: Counters,
         settings: Settings,
     ) -> None:
@@ -80,6 +82,7 @@ class Gateway:
         self._pages = pages
         self._open_pages = open_pages
         self._sockets = sockets
+        self._sites = sites
         self._dispatcher: Dispatcher | None = None
         # Those who push parts that they wait for, until the server stops.
         self._pushing: set[asyncio.Task[Any]] = set()
@@ -137,6 +140,12 @@ class Gateway:
             await self._sockets.serve(scope, protocol, dispatcher, self.new_request_id())
             return
         request = receive(scope)
+        if (site := self._sites.find(request)) is not None:
+            try:
+                await self._site(site, request, protocol, dispatcher, scope.client)
+            except ConnectionError:
+                log.debug("the client of %s %s went away", request.method, request.raw_path)
+            return
         is_page = request.raw_path.startswith(("/_headrace/", "/_aws/"))
         if not is_page and request.method == "OPTIONS" and "access-control-request-method" in request.headers:
             protocol.response_empty(204, cors.preflight(request.headers))
@@ -156,6 +165,35 @@ class Gateway:
                         request.body.close()
         except (ConnectionError, RSGIProtocolClosed):
             log.debug("the client of %s %s went away", request.method, request.raw_path)
+
+    async def _site(self, site: Found, request: HttpRequest, protocol: Any, dispatcher: Dispatcher, client: str) -> None:
+        try:
+            limit = site.site.body_size_max_bytes
+            request.body = await bodies.read_whole(protocol, bodies.declared_length(request.headers), limit, self.watch)
+        except AwsError as error:
+            protocol.response_str(error.status, [("content-type", "application/json")], '{"Message":null}')
+            return
+        answer = await dispatcher.in_thread(lambda: self._sites.answer(site, request, client))
+        await self.send(Response(answer.status, answer.headers, answer.body), protocol, dispatcher, client)
+
+    async def send(self, response: Response, protocol: Any, dispatcher: Dispatcher, client: str) -> None:
+        """Send an answer, whole or in parts."""
+        if isinstance(response.body, bytes):
+            protocol.response_bytes(response.status, response.headers, response.body)
+            return
+        transport = protocol.response_stream(response.status, response.headers)
+        drain = self.drains.open(client)
+        try:
+            if isinstance(response.body, AsyncGenerator):
+                await self.push(response.body, transport, drain)
+                return
+            parts = iter(response.body)
+            while (part := await dispatcher.in_thread(lambda: next(parts, None))) is not None:
+                if not await drain.room(len(part), SEND_WAIT_MAX_SECONDS):
+                    raise ConnectionError("the client takes nothing")
+                await transport.send_bytes(part)
+        finally:
+            drain.close()
 
     async def _page(self, scope: Any, request: HttpRequest, protocol: Any, dispatcher: Dispatcher) -> None:
         if request.raw_path == "/_headrace/health":
@@ -319,37 +357,9 @@ class _Exchange:
     async def _send(self, response: Response) -> None:
         """Send an answer to a browser, or one that comes in parts."""
         headers = [*response.headers, *cors.headers(self._request.headers), *cors.document(self._request.headers)]
-        if isinstance(response.body, bytes):
-            self._protocol.response_bytes(response.status, headers, response.body)
-            return
-        transport = self._protocol.response_stream(response.status, headers)
-        drain = self._gateway.drains.open(self._client)
-        try:
-            if isinstance(response.body, AsyncGenerator):
-                await self._gateway.push(response.body, transport, drain)
-            else:
-                await self._send_parts(response.body, transport, drain)
-        finally:
-            drain.close()
-
-    async def _send_parts(self, body: Iterator[bytes], transport: Any, drain: Drain) -> None:
-        parts = iter(body)
-        gone = asyncio.ensure_future(self._protocol.client_disconnect())
-        try:
-            while (part := await self._dispatcher.in_thread(lambda: next(parts, None))) is not None:
-                if not part:
-                    # Nothing yet: so an answer that has nothing to send for a while learns that nobody listens.
-                    if gone.done() or self._gateway.ending:
-                        return
-                    continue
-                if not await drain.room(len(part), SEND_WAIT_MAX_SECONDS):
-                    raise ConnectionError("the client takes nothing")
-                await transport.send_bytes(part)
-        finally:
-            gone.cancel()
-            close = getattr(body, "close", None)
-            if close is not None:
-                await self._dispatcher.in_thread(close)
+        await self._gateway.send(
+            Response(response.status, headers, response.body), self._protocol, self._dispatcher, self._client
+        )
 
 
 def _decoded(decoder: BodyDecoder, body: bytes) -> bodies.WholeBody:

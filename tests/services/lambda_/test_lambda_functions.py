@@ -58,7 +58,7 @@ def test_create_function__twice(caller: Caller) -> None:
         ({"Code": {}}, "Please provide a source for function code."),
         (
             {"Runtime": "ruby3.3"},
-            "The runtime ruby3.3 is not supported: Headrace runs python3.x, nodejs,",
+            "The runtime ruby3.3 is not supported: Headrace runs python3.x, nodejs, java and provided functions.",
         ),
         (
             {"Environment": {"Variables": {"AWS_REGION": "x"}}},

@@ -1,7 +1,7 @@
 """Runs functions on behalf of callers: the engine with what the service knows of functions, roles, logs and metrics."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from headrace.kit.errors import AwsError
@@ -124,15 +124,16 @@ class Runtime:
         request_id: str,
         client_context: str | None = None,
         trace: str | None = None,
+        parts: Callable[[str, bytes], None] | None = None,
     ) -> Outcome:
-        """Run a function once. TooManyRequestsException when there is no room."""
+        """Run a function once; `parts` gets a streamed response as it comes. TooManyRequestsException when there is no room."""
         if len(payload) > limits.PAYLOAD_REQUEST_BYTES_MAX:
             raise RequestTooLargeException.payload(len(payload), limits.PAYLOAD_REQUEST_BYTES_MAX)
         version, reporter = target.version, self.reporter
         group = shapes.log_group(version)
         request = Request(
             request_id, payload or b"{}", invoked_arn, client_context, trace or ctx.trace_id or None,
-            lines=lambda stream, lines: reporter.lines(ctx, group, stream, lines),
+            lines=lambda stream, lines: reporter.lines(ctx, group, stream, lines), parts=parts,
         )  # fmt: skip
         engine = self.engine(ctx)
         try:

@@ -5,6 +5,8 @@
 ("lambda", "alias", account, region, name, alias)                 → Alias
 ("lambda", "event-config", account, region, name, qualifier)      → EventConfig: how asynchronous events are retried
 ("lambda", "policy", account, region, name, qualifier)            → Policy; qualifier "" is the function itself
+("lambda", "url", account, region, name, qualifier)               → Url; qualifier "" is the function itself
+("lambda", "url-of", id)                                          → list of account, region, name and qualifier
 ("lambda", "layer", account, region, name, number)                → Layer
 ("lambda", "layer-last", account, region, name)                   → int: the last number given to a version of the layer
 ("lambda", "mapping", id)                                         → Mapping
@@ -96,6 +98,17 @@ class Policy(msgspec.Struct):
     statements: list[dict[str, Any]]
 
 
+class Url(msgspec.Struct, frozen=True):
+    """A function's URL: `id` is the beginning of its host name, `cors` as AWS says it."""
+
+    id: str
+    auth: str
+    mode: str
+    cors: dict[str, Any] | None
+    created_at: float
+    modified_at: float
+
+
 class Layer(msgspec.Struct, frozen=True):
     """One version of a layer."""
 
@@ -139,6 +152,8 @@ VERSIONS = Records(("lambda", "version"), Version)
 ALIASES = Records(("lambda", "alias"), Alias)
 EVENT_CONFIGS = Records(("lambda", "event-config"), EventConfig)
 POLICIES = Records(("lambda", "policy"), Policy)
+URLS = Records(("lambda", "url"), Url)
+URL_OF = Records(("lambda", "url-of"), list[str])
 LAYERS = Records(("lambda", "layer"), Layer)
 LAYER_LAST = Records(("lambda", "layer-last"), int)
 MAPPINGS = Records(("lambda", "mapping"), Mapping)
@@ -224,7 +239,9 @@ def _content(version: Version) -> tuple[Any, ...]:
 
 def delete_function(ctx: Context, name: FunctionName) -> None:
     """Remove a function with all that hangs on it. Its code is swept later, when nobody uses it."""
-    for family in (VERSIONS, ALIASES, EVENT_CONFIGS, POLICIES):
+    for _, url in URLS.scan(ctx.tx, *name[:3]):
+        URL_OF.delete(ctx.tx, url.id)
+    for family in (VERSIONS, ALIASES, EVENT_CONFIGS, POLICIES, URLS):
         family.delete_all(ctx.tx, *name[:3])
     FUNCTIONS.delete(ctx.tx, *name[:3])
     tags.drop(ctx.tx, naming.function_arn(*name[:3]))

@@ -1,12 +1,15 @@
 """Calling functions."""
 
 import base64
+from collections.abc import Iterator
 from typing import Any
 
 from headrace.operation import BodyReader, Context, operation
 from headrace.services.lambda_ import events, invocations, limits, naming, rules
+from headrace.services.lambda_.engine.function import Outcome
 from headrace.services.lambda_.errors import InvalidParameterValueException, RequestTooLargeException
 from headrace.services.lambda_.invocations import RUNTIME
+from headrace.services.lambda_.streaming import Streaming
 
 
 @operation(transaction=False)
@@ -30,6 +33,43 @@ def invoke(
     result: dict[str, Any] = {"StatusCode": 200, "ExecutedVersion": target.version.version, "Payload": outcome.payload}
     if outcome.error is not None:
         result["FunctionError"] = outcome.error
+    if log_type == "Tail":
+        result["LogResult"] = base64.b64encode(outcome.log).decode()
+    return result
+
+
+@operation(transaction=False)
+def invoke_with_response_stream(
+    ctx: Context, *, function_name: str, invocation_type: str | None = None, log_type: str | None = None,
+    client_context: str | None = None, qualifier: str | None = None, payload: bytes | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Run a function, and hand its response on as it comes; of one that does not stream, in one piece."""
+    name = naming.parse(ctx, function_name, qualifier)
+    target = ctx.snapshot(lambda inner: invocations.target(inner, name))
+    event = rules.check_payload(payload or b"")
+    context = _client_context(client_context)
+    if invocation_type == "DryRun":
+        return {"StatusCode": 204}
+    arn, request_id = naming.named_arn(name), ctx.request_id
+    running = Streaming(
+        lambda parts: RUNTIME.run(ctx, target, arn, event, request_id=request_id, client_context=context, parts=parts)
+    )
+    running.begin()
+
+    def events() -> Iterator[dict[str, Any]]:
+        for part in running.parts():
+            yield {"PayloadChunk": {"Payload": part}}
+        yield {"InvokeComplete": _completed(running.outcome, log_type)}
+
+    return {"StatusCode": 200, "ExecutedVersion": target.version.version, "EventStream": events()}
+
+
+def _completed(outcome: Outcome | None, log_type: str | None) -> dict[str, Any]:
+    if outcome is None:
+        return {"ErrorCode": "ServiceException", "ErrorDetails": "The invocation was broken off."}
+    result: dict[str, Any] = {}
+    if outcome.error is not None:
+        result = {"ErrorCode": outcome.error, "ErrorDetails": outcome.payload.decode("utf-8", "replace")}
     if log_type == "Tail":
         result["LogResult"] = base64.b64encode(outcome.log).decode()
     return result
