@@ -91,6 +91,8 @@ def write(
         if table.expiry is not None:
             write_expiry(tx, table, place, item)
     _count(tx, table, place, old, new)
+    if table.versions is not None:
+        _write_version(tx, table, place, now_ms)
     if table.history is not None:
         history.append(tx, table.history, now_ms, place, new, old)
     if table.logs:
@@ -98,6 +100,15 @@ def write(
         _append_change(tx, table, table.logs, place, event, kept_old, kept_new, item, now_ms, by_expiry)
     for logs in table.feeds:
         _append_change(tx, table, logs, place, event, old, new, item, now_ms, by_expiry)
+
+
+def _write_version(tx: Transaction, table: Table, place: bytes, now_ms: int) -> None:
+    """Say when and where an item of a global table was written: always later than before."""
+    assert table.versions is not None
+    kept = tx.get(table.versions + place)
+    if kept is not None:
+        now_ms = max(now_ms, int.from_bytes(kept[:8], "big") + 1)
+    tx.set(table.versions + place, now_ms.to_bytes(8, "big") + table.region.encode())
 
 
 def _count(tx: Transaction, table: Table, place: bytes, old: bytes | None, new: bytes | None) -> None:

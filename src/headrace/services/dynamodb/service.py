@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from headrace.layers import log
 from headrace.operation import Context, Service
 from headrace.ports import Scope, SourceBatch, SourceRecord, SourceShard
-from headrace.services.dynamodb import changes, feeds, shapes, state, workers
+from headrace.services.dynamodb import changes, feeds, replicas, shapes, state, workers
 from headrace.services.dynamodb.state import StreamRow
 from headrace.workers import Runner
 
@@ -96,6 +96,7 @@ _SOURCE = StreamSource()
 
 def _start(ctx: Context, runner: Runner) -> None:
     runner.add(feeds.CONSUMER.worker(runner))
+    runner.add(replicas.CONSUMER.worker(runner))
 
 
 SERVICE = Service(

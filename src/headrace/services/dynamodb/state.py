@@ -18,6 +18,8 @@
     ("dynamodb", "backup", account, region, id)           → Backup (in `backups`)
     ("dynamodb", "export", account, region, id)           → Export (in `exports`)
     ("dynamodb", "import", account, region, id)           → Import (in `imports`)
+    ("dynamodb", "version", table id) + place             when and where an item was written last, see `replicas`
+    ("dynamodb", "replicated", account, region, table)    → the label of the stream that tells a table's replicas
     ("dynamodb", "job", number)                           → Job (in `jobs`): a copy that is being made
     ("dynamodb", "token", account, region, token)         → Token: a transaction that was carried out
     TOKEN_TIMERS                                          when each token is forgotten (layers.timer)
@@ -99,6 +101,8 @@ class TableRow(msgspec.Struct, omit_defaults=True):
     holds: int = 0
     # A table that is still being restored or imported has no items to show.
     making: bool = False
+    # The other regions in which this table is.
+    replicas: list[str] = []
     restored: dict[str, Any] | None = None
     feeds: list[int] = []
 
@@ -186,7 +190,7 @@ class Table:
 
     __slots__ = (
         "account", "counts", "expiry", "expiry_value", "feeds", "history", "indexes", "key", "local_indexes", "logs", "prefix",
-        "raw", "region", "row", "schema", "with_new", "with_old",
+        "raw", "region", "row", "schema", "versions", "with_new", "with_old",
     )  # fmt: skip
 
     def __init__(self, account: str, region: str, key: bytes, raw: bytes) -> None:
@@ -207,6 +211,7 @@ class Table:
         self.feeds = tuple(tuple(log_of(feed, shard) for shard in range(limits.STREAM_SHARDS)) for feed in row.feeds)
         self.with_new = row.stream_view in ("NEW_IMAGE", "NEW_AND_OLD_IMAGES")
         self.with_old = row.stream_view in ("OLD_IMAGE", "NEW_AND_OLD_IMAGES")
+        self.versions = versions_of(row.id) if row.replicas else None
         self.history = tuples.pack(("dynamodb", "history", row.history_id)) if row.history_id else None
         self.expiry = row.ttl_attribute if row.ttl_enabled else None
         self.expiry_value = msgspec.msgpack.encode((account, region, row.name))
@@ -305,6 +310,11 @@ def own_row(ctx: Scope, name: str) -> TableRow:
     row = TABLES.get(ctx.tx, ctx.account, ctx.region, name)
     assert row is not None
     return row
+
+
+def versions_of(table_id: int) -> bytes:
+    """The prefix of the versions of a table's items."""
+    return tuples.pack(("dynamodb", "version", table_id))
 
 
 def space_of(number: int) -> bytes:

@@ -13,6 +13,7 @@ from headrace.services.dynamodb.backups import BACKUPS, finish_backup, finish_ta
 from headrace.services.dynamodb.engine import keys
 from headrace.services.dynamodb.exports import finish_export
 from headrace.services.dynamodb.imports import Importer
+from headrace.services.dynamodb.replicas import finish_replica
 from headrace.store.tuples import Item, after_prefix
 from headrace.workers import Worker
 
@@ -189,7 +190,10 @@ def _forget_tokens(ctx: Context) -> None:
             pass
 
 
-_JOBS = jobs.Runner({"backup": finish_backup, "restore": finish_table, "export": finish_export, "import": Importer()})
+_FINISHERS: dict[str, jobs.Finisher] = {
+    "backup": finish_backup, "restore": finish_table, "export": finish_export, "import": Importer(), "replica": finish_replica,
+}  # fmt: skip
+_JOBS = jobs.Runner(_FINISHERS)
 
 WORKERS = (
     Worker("dynamodb.jobs", _JOBS.step, (jobs.JOBS_TOPIC,)),

@@ -3,10 +3,12 @@
 import time
 from typing import Any
 
+import msgspec
+
 from headrace.kit.errors import ValidationException
 from headrace.layers import tags as tag_rows
 from headrace.operation import Context, operation
-from headrace.services.dynamodb import backups, errors, feeds, fills, history, limits, rules, shapes, state
+from headrace.services.dynamodb import backups, errors, feeds, fills, history, limits, replicas, rules, shapes, state
 from headrace.services.dynamodb.state import IndexRow, StreamRow, Table, TableRow
 from headrace.store import tuples
 
@@ -88,14 +90,15 @@ def update_table(
     stream_specification: dict[str, Any] | None = None,
     table_class: str | None = None,
     deletion_protection_enabled: bool | None = None,
+    replica_updates: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """Change a table: its billing, its stream, its global indexes.
+    """Change a table: its billing, its stream, its global indexes, the regions that it is in.
 
     Differs from AWS: all of it may come in one request; the table stays ACTIVE; an index over few items is ACTIVE at once.
     """
     wanted = (
         billing_mode, provisioned_throughput, global_secondary_index_updates, stream_specification, table_class,
-        deletion_protection_enabled,
+        deletion_protection_enabled, replica_updates,
     )  # fmt: skip
     if all(one is None for one in wanted):
         raise ValidationException(
@@ -126,6 +129,8 @@ def update_table(
     state.save(ctx, row)
     for index in added:
         fills.begin(ctx, state.described(ctx, row.name), index.number)
+    for change in replica_updates or ():
+        _change_replica(ctx, row.name, change)
     return {"TableDescription": _describe(ctx, state.described(ctx, row.name))}
 
 
@@ -151,6 +156,8 @@ def delete_table(ctx: Context, *, table_name: str) -> dict[str, Any]:
     state.TABLES.delete(ctx.tx, ctx.account, ctx.region, row.name)
     tag_rows.drop(ctx.tx, table.arn)
     state.FILLS.delete_all(ctx.tx, row.id)
+    if row.replicas:
+        replicas.leave(ctx, row)
     gone = [tuples.pack(("dynamodb", "count", row.id))]
     if row.history_id:
         gone.append(history.log_of(row.history_id))
@@ -164,7 +171,42 @@ def delete_table(ctx: Context, *, table_name: str) -> dict[str, Any]:
 
 
 def _describe(ctx: Context, table: Table, *, status: str = "ACTIVE") -> dict[str, Any]:
-    return shapes.table(table, state.counted(ctx.tx, table), {}, status=status)
+    described = shapes.table(table, state.counted(ctx.tx, table), {}, status=status)
+    described.update(replicas.shown(ctx, table.row))
+    return described
+
+
+def _change_replica(ctx: Context, name: str, change: dict[str, Any]) -> None:
+    """Apply one ReplicaUpdate. A new replica has the keys, indexes and billing of the table, and a stream of its own."""
+    if "Update" in change:
+        raise ValidationException("Headrace does not support settings of single replicas yet: Update in ReplicaUpdates")
+    given = change.get("Create") or change.get("Delete") or {}
+    region = given.get("RegionName")
+    if region is None or set(given) != {"RegionName"}:
+        raise ValidationException("Headrace supports no settings of single replicas yet: give a RegionName alone")
+    if region == ctx.region:
+        raise ValidationException(
+            "Cannot add, delete, or update the local region through ReplicaUpdates. Use CreateTable, DeleteTable, or "
+            "UpdateTable as required."
+        )
+    row = state.own_row(ctx, name)
+    there = ctx.at(region=region)
+    if "Delete" in change:
+        if region not in row.replicas:
+            raise ValidationException(
+                "Update global table operation failed because one or more replicas were not part of the global table."
+            )
+        delete_table(there, table_name=name)
+        return
+    replicas.refuse(ctx, row, region)
+    made = TableRow(
+        id=state.next_number(ctx.tx), name=name, uuid=ctx.ids.uuid(), created_at=ctx.clock.now(), definitions=row.definitions,
+        partition=row.partition, sort=row.sort, billing=row.billing, read_units=row.read_units, write_units=row.write_units,
+        indexes=[msgspec.structs.replace(index, filling=False) for index in row.indexes], indexes_made=row.indexes_made,
+        table_class=row.table_class, replicas=[region],
+    )  # fmt: skip
+    _switch_stream(there, made, {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"})
+    replicas.join(ctx, name, made)
 
 
 def _change_billing(ctx: Context, row: TableRow, mode: str | None, given: dict[str, int] | None) -> None:
@@ -185,6 +227,8 @@ def _switch_stream(ctx: Context, row: TableRow, given: dict[str, Any]) -> None:
             if row.last_stream is None and state.find(ctx, row.name) is None:
                 return
             raise ValidationException("Table is already without a stream: StreamEnabled is false already")
+        if row.replicas:
+            raise ValidationException("The stream of a table with replicas can not be switched off")
         _close_stream(ctx, row.name, row.stream)
         row.stream, row.stream_id, row.stream_view = None, 0, ""
         return
