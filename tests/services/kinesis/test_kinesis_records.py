@@ -1,5 +1,6 @@
 """Records through boto3: put, iterate, read."""
 
+import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -192,3 +193,11 @@ def test_kill__what_was_acknowledged_is_there_and_iterators_go_on(tmp_path: Path
         assert read(kinesis, answer["NextShardIterator"]) == [b"x" * 200_000, b"3"]
     finally:
         server.stop()
+
+
+def test_aggregated_records__of_the_producer_library_pass_through_untouched(kinesis: Any) -> None:
+    # Its magic number, a protobuf message with a table of keys and one inner record, and the MD5 of that.
+    message = b"\n\x01k\x1a\x09\x08\x00\x1a\x05inner"
+    aggregated = b"\xf3\x89\x9a\xc2" + message + hashlib.md5(message, usedforsecurity=False).digest()
+    put(kinesis, aggregated, b"plain")
+    assert read(kinesis, iterator(kinesis)) == [aggregated, b"plain"]

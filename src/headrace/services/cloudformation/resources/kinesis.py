@@ -25,7 +25,8 @@ def _create_stream(call: Call, name: str, properties: Properties) -> str:
     if count is None and (mode or {}).get("StreamMode", "PROVISIONED") == "PROVISIONED":
         count = 1
     tags = tags_of(properties) or None
-    call("kinesis", "CreateStream", StreamName=name, ShardCount=count, StreamModeDetails=mode, Tags=tags)
+    size = pick(properties, "MaxRecordSizeInKiB")
+    call("kinesis", "CreateStream", StreamName=name, ShardCount=count, StreamModeDetails=mode, Tags=tags, **size)
     return name
 
 
@@ -45,6 +46,7 @@ def _stream_ready(call: Call, name: str, properties: Properties) -> bool:
 
 def _finish_stream(call: Call, name: str, properties: Properties) -> None:
     _set_retention(call, name, properties)
+    _set_metrics(call, name, properties)
     encryption = properties.get("StreamEncryption")
     if encryption:
         call("kinesis", "StartStreamEncryption", StreamName=name, **encryption)
@@ -56,6 +58,15 @@ def _set_retention(call: Call, name: str, properties: Properties) -> None:
     if wanted != has:
         operation = "IncreaseStreamRetentionPeriod" if wanted > has else "DecreaseStreamRetentionPeriod"
         call("kinesis", operation, StreamName=name, RetentionPeriodHours=wanted)
+
+
+def _set_metrics(call: Call, name: str, properties: Properties) -> None:
+    wanted = set(properties.get("DesiredShardLevelMetrics") or ())
+    has = set(_summary(call, name)["EnhancedMonitoring"][0]["ShardLevelMetrics"])
+    if "ALL" not in wanted and has - wanted:
+        call("kinesis", "DisableEnhancedMonitoring", StreamName=name, ShardLevelMetrics=sorted(has - wanted))
+    if wanted - has:
+        call("kinesis", "EnableEnhancedMonitoring", StreamName=name, ShardLevelMetrics=sorted(wanted - has))
 
 
 def _update_stream(call: Call, name: str, new: Properties, old: Properties) -> bool:
@@ -71,6 +82,10 @@ def _update_stream(call: Call, name: str, new: Properties, old: Properties) -> b
         call("kinesis", "UpdateShardCount", StreamName=name, TargetShardCount=count, ScalingType="UNIFORM_SCALING")
         return False
     _set_retention(call, name, new)
+    _set_metrics(call, name, new)
+    size = new.get("MaxRecordSizeInKiB")
+    if size is not None and int(size) != has["MaxRecordSizeInKiB"]:
+        call("kinesis", "UpdateMaxRecordSize", StreamARN=has["StreamARN"], MaxRecordSizeInKiB=size)
     added, removed = tag_changes(new, old)
     if added:
         call("kinesis", "AddTagsToStream", StreamName=name, Tags=added)
@@ -198,7 +213,10 @@ KINDS = (
         type="AWS::Kinesis::Stream",
         naming=Naming("Name", 128),
         fixed=("Name",),
-        mutable=("ShardCount", "RetentionPeriodHours", "StreamModeDetails", "StreamEncryption", "Tags"),
+        mutable=(
+            "ShardCount", "RetentionPeriodHours", "StreamModeDetails", "StreamEncryption", "MaxRecordSizeInKiB",
+            "DesiredShardLevelMetrics", "Tags",
+        ),
         attributes=("Arn", "StreamId"),
         create=_create_stream, ready=_stream_ready, finish=_finish_stream, read=_read_stream, update=_update_stream,
         delete=_delete_stream, slow=True,
