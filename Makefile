@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv/.ready
 BIN := .venv/bin
 
-.PHONY: help setup demo test check bench lock clean e2e java-runtime clients browser
+.PHONY: help setup demo test check bench lock clean e2e java-runtime clients clients-flink browser
 .DEFAULT_GOAL := help
 
 help: ## show the targets
@@ -74,11 +74,23 @@ $(CLIENTS)/kclpy/.ready: tests/clients/kclpy/requirements.txt
 	@touch $@
 
 clients: $(VENV) $(CLIENTS)/java/.ready $(CLIENTS)/kclpy/.ready $(CLIENTS)/javascript/.ready $(CLIENTS)/go/kinesis ## real clients: SDKs, KCL, KPL (RECORDS=200000: more of them)
-	HEADRACE_CLIENTS_RECORDS=$(or $(RECORDS),20000) $(BIN)/pytest tests/clients $(ARGS)
+	HEADRACE_CLIENTS_RECORDS=$(or $(RECORDS),20000) $(BIN)/pytest tests/clients --ignore=tests/clients/test_flink.py $(ARGS)
 
 java-runtime: ## fetch AWS's client for Java functions into the cache (once; needs Maven)
 	@cp src/headrace/services/lambda_/engine/java_runtime.xml build-java.xml && mvn -q -f build-java.xml dependency:copy-dependencies \
 	  -DoutputDirectory=$${XDG_CACHE_HOME:-$$HOME/.cache}/headrace/java-runtime; status=$$?; rm -f build-java.xml; exit $$status
+
+# Flink without Python: its jars come as a package of PyPI, its connector from Maven.
+$(CLIENTS)/flink/.ready: tests/clients/flink/requirements.txt tests/clients/flink/pom.xml
+	@echo "Installing Flink (300 MB) ..."
+	@rm -rf $(@D)
+	@$(PYTHON) -m venv $(@D)/python
+	@$(@D)/python/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes --target $(@D) -r $<
+	@mvn --quiet --batch-mode -f tests/clients/flink/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(@D)/connector
+	@touch $@
+
+clients-flink: $(VENV) $(CLIENTS)/flink/.ready ## Apache Flink: a SQL job over streams, with a task manager killed
+	$(BIN)/pytest tests/clients/test_flink.py $(ARGS)
 
 bench: $(VENV) ## measure, against peers and physical limits; writes build/bench.json
 	@$(BIN)/python bench/run.py $(ARGS)

@@ -23,6 +23,7 @@ BUILD = ROOT / "build"
 sys.path.insert(0, str(Path(__file__).parent))
 
 import analytics  # noqa: E402
+import fanout  # noqa: E402
 import functions  # noqa: E402
 import kinesis  # noqa: E402
 import requests_per_second  # noqa: E402
@@ -40,6 +41,7 @@ PARTS = {
     "video": video.measure,
     "video-playback": video_playback.measure,
     "analytics": analytics.measure,
+    "fan-out": fanout.measure,
 }
 
 

@@ -31,7 +31,7 @@ def test_kclpy__processes_all_in_order(
         "executableName": f"{python} {PROCESSOR}", "streamName": stream, "applicationName": f"{stream}-app",
         "AwsCredentialsProvider": "DefaultCredentialsProvider", "processingLanguage": "python/3.11",
         "initialPositionInStream": "TRIM_HORIZON", "regionName": REGION, "retrievalMode": mode,
-        "idleTimeBetweenReadsInMillis": "200", "failoverTimeMillis": "3000",
+        "idleTimeBetweenReadsInMillis": "200", "failoverTimeMillis": "3000", "shardSyncIntervalMillis": "2000",
     }  # fmt: skip
     properties.write_text("".join(f"{name} = {value}\n" for name, value in settings.items()))
     (jars,) = BUILD.glob("kclpy/lib/python*/site-packages/amazon_kclpy/jars")

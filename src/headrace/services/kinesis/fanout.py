@@ -21,10 +21,11 @@ EVENT = "SubscribeToShardEvent"
 
 
 class Batch(NamedTuple):
-    """What lies behind a place of a shard: an event (None: nothing new), the place behind that, and whether the shard ends."""
+    """What lies behind a place of a shard: an event (None: nothing new), the place behind that, and what follows there."""
 
     event: SharedEvent | None
     after: int
+    more: bool
     ended: bool
     made_at: float
     size_bytes: int
@@ -70,8 +71,9 @@ class Fanout:
                     yield tail.heartbeat(after) if batch.event is None else batch.event
                 else:
                     yield batch.event
-                    # Whoever catches up lets others have the loop.
-                    await asyncio.sleep(0)
+                    if batch.more:
+                        # Whoever catches up lets others have the loop.
+                        await asyncio.sleep(0)
                 after = batch.after
                 if batch.ended:
                     return
@@ -211,15 +213,15 @@ class Tail:
         place = found[-1].last_place if found else after
         if place < log.last(tx, self._log):
             behind_ms = state.behind_ms(tx, self._log, place, self._clock.now_ms())
-            closed = False
+            closed, more = False, True
         else:
-            behind_ms = 0
+            behind_ms, more = 0, False
             shard = state.SHARDS.get(tx, self._stream.id, self._shard.number)
             if shard is None:
                 raise errors.shard_not_found(self._shard.id, self._stream.name, self._account)
             closed = shard.closed_at is not None
         if not found and not closed:
-            return Batch(None, place, False, now, 0)
+            return Batch(None, place, False, False, now, 0)
         records = [shapes.record(one, self._shard.base) for one in found]
         event = self._event(records, place, found[-1].entry.arrived_ms if found else 0, behind_ms)
         if closed:
@@ -228,7 +230,7 @@ class Tail:
             numbers = [one for one in state.shards(tx, self._stream) if self._shard.number in (one.parent, one.adjacent_parent)]
             event["ChildShards"] = [shapes.child(one) for one in numbers]
         size_bytes = sum(len(one.entry.data) for one in found)
-        return Batch(SharedEvent({EVENT: event}), place, closed, now, size_bytes)
+        return Batch(SharedEvent({EVENT: event}), place, more, closed, now, size_bytes)
 
     def _event(self, records: list[dict[str, Any]], place: int, arrived_ms: int, behind_ms: int) -> dict[str, Any]:
         return {
