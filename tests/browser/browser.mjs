@@ -39,7 +39,8 @@ async function watch(page, given) {
     given.from || 0.2, { timeout: 30000 },
   );
   const first = await look(page);
-  await page.waitForFunction((time) => document.querySelector("video").currentTime > time, first.time + given.seconds, { timeout: 30000 });
+  console.log("playing");
+  await page.waitForFunction((time) => document.querySelector("video").currentTime > time, first.time + given.seconds, { timeout: 60000 });
   const second = await look(page);
   await page.screenshot({ path: given.screenshot });
   return { first, second };

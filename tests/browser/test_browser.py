@@ -31,15 +31,18 @@ ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "build" / "browser" / "screenshots"
 
 
-def browser(what: str, **arguments: Any) -> dict[str, Any]:
+def browser(what: str, on_playing: Callable[[], None] = lambda: None, **arguments: Any) -> dict[str, Any]:
+    """Run a task of browser.mjs; `on_playing` is called when the first pictures are shown."""
     PICTURES.mkdir(parents=True, exist_ok=True)
     arguments.setdefault("screenshot", str(PICTURES / f"{what}.png"))
-    ran = subprocess.run(
-        ["node", str(Path(__file__).with_name("browser.mjs")), what, json.dumps(arguments)],
-        capture_output=True, text=True, timeout=100, check=False,
-    )  # fmt: skip
-    assert ran.returncode == 0, ran.stderr
-    seen: dict[str, Any] = json.loads(ran.stdout)
+    command = ["node", str(Path(__file__).with_name("browser.mjs")), what, json.dumps(arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        if running.stdout.readline().strip() == "playing":
+            on_playing()
+        output, problems = running.communicate(timeout=100)
+    assert running.returncode == 0, problems
+    seen: dict[str, Any] = json.loads(output.splitlines()[-1])
     print(seen)
     return seen
 
@@ -138,19 +141,16 @@ def test_hls__goes_on_after_the_server_was_killed(tmp_path: Path) -> None:
     )["HLSStreamingSessionURL"]  # fmt: skip
 
     def kill() -> None:
-        time.sleep(7.0)
+        time.sleep(2.0)
         server.kill()
         with contextlib.suppress(OSError):
             cameras[0].stop()
         server.start()
         cameras.append(Camera(server, account, "camera"))
 
-    killing = threading.Thread(target=kill)
-    killing.start()
     try:
         page = url.replace("getHLSMasterPlaylist.m3u8", "player.html")
-        seen = browser("hls", page=page, seconds=14, screenshot=str(PICTURES / "killed.png"))
-        killing.join()
+        seen = browser("hls", kill, page=page, seconds=14, screenshot=str(PICTURES / "killed.png"))
     finally:
         for camera in cameras[1:]:
             camera.stop()
