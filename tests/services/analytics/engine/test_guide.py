@@ -259,3 +259,18 @@ def test_star__leaves_out_what_the_service_adds() -> None:
     taken = application.program.take()
     assert [list(row.values())[1:] for row in taken["D"]] == [[1, "one"]]
     assert [list(row.values())[1:] for row in taken["OUTPUT"]] == [[1, "one", "k"]]
+
+
+def test_a_window_over_groups() -> None:
+    application = Application(
+        """
+        SELECT STREAM x, COUNT(*), SUM(COUNT(*)) OVER w, COUNT(*) - LAG(COUNT(*), 1, 0) OVER w FROM "SOURCE_SQL_STREAM_001"
+        GROUP BY x, FLOOR(ROWTIME TO MINUTE) WINDOW w AS (PARTITION BY x ROWS 1 PRECEDING);
+        """,
+        columns("X INTEGER"),
+    )
+    application.push([("10:00:00", 1), ("10:00:01", 1), ("10:00:02", 2), ("10:01:00", 1), ("10:02:00", 1), ("10:02:30", 1)])
+    application.advance("10:03:00")
+    assert application.found(rowtime=True) == [
+        ("10:01:00", 1, 2, 2, 2), ("10:01:00", 2, 1, 1, 1), ("10:02:00", 1, 1, 3, -1), ("10:03:00", 1, 2, 3, 1),
+    ]  # fmt: skip

@@ -188,6 +188,11 @@ def test_resorted__rows_go_by_a_time_of_their_own_and_late_ones_are_reported() -
 @pytest.mark.parametrize(
     ("query", "message"),
     [
+        (
+            'SELECT STREAM 1 FROM "OrderStream" AS a JOIN "TradeStream" OVER (PARTITION BY amount ROWS 1 PRECEDING) AS b'
+            " ON a.orderId = b.orderId;",
+            "cannot have PARTITION BY",
+        ),
         ("SELECT STREAM s.id FROM SOURCE_SQL_STREAM_001 AS s ORDER BY s.id WITHIN INTERVAL '1' MINUTE;", "one TIMESTAMP"),
         (
             "SELECT STREAM SUM(x) OVER (ROWS 1 PRECEDING) FROM (SELECT STREAM s.APPROXIMATE_ARRIVAL_TIME AS ROWTIME, s.id AS x"

@@ -131,6 +131,9 @@ class Planner:
         assert right.node is not None
         if left.frame is None and right.frame is None:
             raise self._source.error("A join of two streams needs a window (OVER) on one of them at least", join.at)
+        for side in (left, right):
+            if side.frame is not None and side.frame.rows is not None and side.frame.partition:
+                raise self._source.error("A join's window of ROWS cannot have PARTITION BY", join.at)
         sides = (Side(left.node, left.frame, left.parts is not None), Side(right.node, right.frame, right.parts is not None))
         return Found(Joined(join.kind, sides, fields, pairs, check, offset), fields, "", parts=parts)
 
