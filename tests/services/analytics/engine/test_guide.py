@@ -274,3 +274,17 @@ def test_a_window_over_groups() -> None:
     assert application.found(rowtime=True) == [
         ("10:01:00", 1, 2, 2, 2), ("10:01:00", 2, 1, 1, 1), ("10:02:00", 1, 1, 3, -1), ("10:03:00", 1, 2, 3, 1),
     ]  # fmt: skip
+
+
+def test_with__names_queries_for_the_one_after_them() -> None:
+    application = Application(
+        """
+        CREATE OR REPLACE STREAM d (x INTEGER, y INTEGER);
+        CREATE OR REPLACE PUMP p AS INSERT INTO d
+        WITH big (v) AS (SELECT STREAM x FROM "SOURCE_SQL_STREAM_001" WHERE x > 1), bigger AS (SELECT STREAM v * 10 AS w FROM big)
+        SELECT STREAM w, w + 1 FROM bigger WHERE w > 20;
+        """,
+        columns("X INTEGER"),
+    )
+    application.push([("10:00:00", 1), ("10:00:01", 2), ("10:00:02", 3)])
+    assert application.found("D") == [(30, 31)]

@@ -25,6 +25,7 @@ from headrace.services.analytics.engine.syntax import (
     Table,
     TableFunction,
     Union,
+    With,
 )
 
 CODE_LETTERS_MAX = 102_400
@@ -148,7 +149,7 @@ class Reader(ExpressionReader):
     def query(self) -> Query:
         """A query, with WITH before it and UNION ALL in it."""
         if self.at_word("WITH"):
-            raise self.error("WITH is not supported: use a view or a subquery", self.token.at)
+            return self._with()
         left = self._branch()
         while self.at_word("UNION"):
             at = self._step()
@@ -163,6 +164,19 @@ class Reader(ExpressionReader):
             if self.at_word(word):
                 raise self.error(f"{word} is not supported over streams", self.token.at)
         return left
+
+    def _with(self) -> With:
+        start = self._step()
+        views: list[CreateView] = []
+        while True:
+            at = self.token.at
+            name = self.identifier()
+            columns = self._names() if self.at_word("(") else ()
+            self.expect("AS", "(")
+            views.append(CreateView(name, columns, self.query(), at))
+            self.expect(")")
+            if not self.take(","):
+                return With(tuple(views), self.query(), start)
 
     def _step(self) -> int:
         self.place += 1

@@ -27,6 +27,7 @@ from headrace.services.analytics.engine.syntax import (
     Star,
     Table,
     TableFunction,
+    With,
 )
 from headrace.services.analytics.engine.tablefunctions import table_function
 
@@ -42,6 +43,12 @@ class Planner:
 
     def query(self, query: Query) -> Node:
         """The node that gives a query's rows."""
+        if isinstance(query, With):
+            outer = self._catalog.views
+            self._catalog.views = {**outer, **{view.name: view for view in query.views}}
+            made = self.query(query.query)
+            self._catalog.views = outer
+            return made
         if isinstance(query, Select):
             return SelectPlan(self, query, self._catalog).node()
         if not query.all:

@@ -175,7 +175,16 @@ class Union:
     at: int = field(default=0, compare=False)
 
 
-Query = Select | Union
+@dataclass(frozen=True)
+class With:
+    """WITH name AS (query), …: views that only the query after them sees."""
+
+    views: "tuple[CreateView, ...]"
+    query: "Query"
+    at: int = field(default=0, compare=False)
+
+
+Query = Select | Union | With
 
 
 @dataclass(frozen=True)
