@@ -94,14 +94,15 @@ class Producer:
 
 
 def signed_headers(
-    endpoint: str, key: str, secret: str, region: str, stream: str, start: float | None, relative: bool
-) -> dict[str, str]:
+    endpoint: str, key: str, secret: str, region: str, stream: str, start: float | None, relative: bool,
+    payload: str = "UNSIGNED-PAYLOAD",
+) -> dict[str, str]:  # fmt: skip
     """The headers of a PutMedia request, signed without its body."""
     named = "x-amzn-stream-arn" if stream.startswith("arn:") else "x-amzn-stream-name"
     headers = {
         named: stream,
         "x-amzn-fragment-timecode-type": "RELATIVE" if relative else "ABSOLUTE",
-        "x-amz-content-sha256": "UNSIGNED-PAYLOAD",
+        "x-amz-content-sha256": payload,
     }
     if start is not None:
         headers["x-amzn-producer-start-timestamp"] = f"{start:.3f}"

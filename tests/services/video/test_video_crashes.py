@@ -126,9 +126,10 @@ def stream(client: Any) -> str:
     return "camera"
 
 
-def curl(server: HeadraceServer, account: str, stream: str) -> subprocess.Popen[bytes]:
+def curl(server: HeadraceServer, account: str, stream: str, payload: str = "UNSIGNED-PAYLOAD") -> subprocess.Popen[bytes]:
     """A producer over HTTP/2."""
-    headers = signed_headers(server.url, *account_credentials(ROOT_SECRET, account), REGION, stream, time.time(), True)
+    keys = account_credentials(ROOT_SECRET, account)
+    headers = signed_headers(server.url, *keys, REGION, stream, time.time(), True, payload)
     options = [part for name, value in headers.items() if name != "Host" for part in ("-H", f"{name}: {value}")]
     command = ["curl", "-sN", "--http2-prior-knowledge", "-X", "POST", "-T", ".", *options, server.url + PATH]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -165,3 +166,12 @@ def test_http2__a_producer_that_drops_loses_the_open_fragment_alone(
     archive = client("kinesis-video-archived-media")
     films.put(server, account, stream, films.film(6), start=time.time())
     eventually(lambda: len(archive.list_fragments(StreamName=stream)["Fragments"]) == 2 + 3)
+
+
+def test_put_media__takes_a_body_that_is_signed_as_chunks_and_is_none(
+    server: HeadraceServer, client: Any, account: str, stream: str
+) -> None:
+    # As AWS's Java SDK does.
+    with curl(server, account, stream, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD") as producer:
+        said, _ = producer.communicate(films.film(6), timeout=30)
+    assert said.count(b"PERSISTED") == 3
