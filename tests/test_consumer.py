@@ -88,6 +88,22 @@ def test_read__children_wait_for_their_parents() -> None:
     assert handler.batches == [["p"], ["c"]]
 
 
+def test_read__latest_reads_a_child_of_what_it_read_from_its_beginning() -> None:
+    handler = Recorder()
+    source = ListSource({"parent": [b"old"]})
+    ctx = play(source, handler, start="LATEST")
+    # The shard is replaced, and its child gets a record before anybody has looked.
+    source.values["parent"].append(b"last")
+    source.values["child"] = [b"first of the child"]
+    source.parents["child"] = ("parent",)
+    source.closed.add("parent")
+    runner = ByHand()
+    subscription = Subscription("sub", ctx.account, ctx.region, ARN, start="LATEST")
+    ctx.clock.advance(LEASE_SECONDS + 1)
+    runner.run(ctx, Consumer("test", lambda _: [subscription], handler).worker(runner))  # type: ignore[arg-type]
+    assert handler.batches == [["last"], ["first of the child"]]
+
+
 def test_retry__until_it_works() -> None:
     handler = Recorder()
     handler.fails = lambda batch: Outcome("planned") if len(handler.batches) < 4 else Outcome()

@@ -271,12 +271,20 @@ class _Reader:
             found = CHECKPOINTS.get(inner.tx, self.subscription.id, self._shard_id)
             if found is None:
                 wanted = self.subscription
-                found = Checkpoint(self._source.start(inner, wanted.source_arn, self._shard_id, wanted.start))
+                # What came into a child before anybody looked follows on what was read of its parents, so nothing is left out.
+                start = "TRIM_HORIZON" if self._goes_on(inner) else wanted.start
+                found = Checkpoint(self._source.start(inner, wanted.source_arn, self._shard_id, start))
                 CHECKPOINTS.put(inner.tx, found, wanted.id, self._shard_id)
             return lease, found
 
         self._lease, self._checkpoint = ctx.transact(body)
         return self._checkpoint
+
+    def _goes_on(self, ctx: Context) -> bool:
+        """Whether the shard is the child of one that was read for this subscription."""
+        shards = self._source.shards(ctx, self.subscription.source_arn)
+        parents = next((shard.parents for shard in shards if shard.shard_id == self._shard_id), ())
+        return any(CHECKPOINTS.get(ctx.tx, self.subscription.id, parent) is not None for parent in parents)
 
     def _save(self, ctx: Context, checkpoint: Checkpoint) -> None:
         lease = self._lease
