@@ -66,6 +66,11 @@ def last(tx: ReadTransaction, log: bytes) -> int:
     return int.from_bytes(raw, "big") if raw else 0
 
 
+def go_on(tx: Transaction, log: bytes, after: int) -> None:
+    """Let a new log go on with another one's numbers: its first value gets the number behind `after`."""
+    tx.set(log + _LAST, after.to_bytes(8, "big"))
+
+
 def first(tx: ReadTransaction, log: bytes) -> int | None:
     """The number of the oldest value that is kept, or None."""
     for key, _ in tx.range(log + _VALUE, log + _END, limit=1):

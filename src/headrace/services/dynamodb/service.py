@@ -18,8 +18,12 @@ class StreamSource:
 
         def body(inner: Scope) -> list[SourceShard]:
             stream = _stream(inner, arn)
-            closed = stream.closed_at is not None
-            return [SourceShard(shapes.shard_id(stream, number), closed=closed) for number in range(stream.shards)]
+            found = []
+            for number in range(stream.first, stream.shards):
+                parent = stream.parent(number)
+                parents = () if parent is None else (shapes.shard_id(stream, parent),)
+                found.append(SourceShard(shapes.shard_id(stream, number), parents, closed=stream.is_closed(number)))
+            return found
 
         return scope.snapshot(body)
 
@@ -51,7 +55,7 @@ class StreamSource:
             behind_ms = 0
             if found and after < last:
                 behind_ms = max(0, inner.clock.now_ms() - changes.at_ms(found[-1][1]))
-            ended = stream.closed_at is not None and after >= last
+            ended = stream.is_closed(number) and after >= last
             return SourceBatch(records, shapes.sequence_number(after) if found else position, ended, behind_ms)
 
         return scope.snapshot(body)

@@ -96,12 +96,12 @@ def time_to_live(row: TableRow) -> dict[str, Any]:
 
 def shard_id(stream: StreamRow, shard: int) -> str:
     """The id of a stream's shard."""
-    return f"shardId-{int(stream.created_at * 1000):020d}-{stream.id:08x}{shard:04x}"
+    return f"shardId-{int(stream.generation(shard).began_at * 1000):020d}-{stream.id:08x}{shard:04x}"
 
 
 def shard_number(stream: StreamRow, text: str) -> int | None:
     """The number of the shard of an id, or None."""
-    return next((shard for shard in range(stream.shards) if shard_id(stream, shard) == text), None)
+    return next((shard for shard in range(stream.first, stream.shards) if shard_id(stream, shard) == text), None)
 
 
 def stream(arn: str, row: StreamRow) -> dict[str, Any]:

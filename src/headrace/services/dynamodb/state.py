@@ -89,6 +89,8 @@ class TableRow(msgspec.Struct, omit_defaults=True):
     stream: str | None = None
     last_stream: str | None = None
     stream_id: int = 0
+    # The first of the stream's shards that take changes.
+    stream_shard: int = 0
     stream_view: str = ""
     ttl_attribute: str | None = None
     ttl_enabled: bool = False
@@ -107,8 +109,19 @@ class TableRow(msgspec.Struct, omit_defaults=True):
     feeds: list[int] = []
 
 
+class Generation(msgspec.Struct):
+    """The shards that take changes at one time: since when, and the number of the first record of each."""
+
+    began_at: float
+    starts: list[int]
+
+
 class StreamRow(msgspec.Struct, omit_defaults=True):
-    """A table's stream, open until it is switched off or the table is deleted."""
+    """A table's stream, open until it is switched off or the table is deleted.
+
+    `shards` is how many it has had. Every four hours each is replaced by a child of its own: so the last STREAM_SHARDS of them
+    take changes. Those below `first` are gone; `generations` are of the others (none: only the first ones).
+    """
 
     id: int
     table: str
@@ -119,6 +132,23 @@ class StreamRow(msgspec.Struct, omit_defaults=True):
     sort: str | None
     shards: int
     closed_at: float | None = None
+    first: int = 0
+    generations: list[Generation] = []
+
+    def generation(self, shard: int) -> Generation:
+        """The generation of a shard that is kept."""
+        if not self.generations:
+            return Generation(self.created_at, [1] * limits.STREAM_SHARDS)
+        return self.generations[(shard - self.first) // limits.STREAM_SHARDS]
+
+    def parent(self, shard: int) -> int | None:
+        """The shard that a shard replaced, if it is kept."""
+        parent = shard - limits.STREAM_SHARDS
+        return parent if parent >= self.first else None
+
+    def is_closed(self, shard: int) -> bool:
+        """Whether a shard takes no changes any more."""
+        return self.closed_at is not None or shard < self.shards - limits.STREAM_SHARDS
 
 
 class Feed(msgspec.Struct):
@@ -207,7 +237,7 @@ class Table:
         self.counts = tuple(counts + bytes((slot,)) for slot in range(limits.STREAM_SHARDS))
         self.logs: tuple[bytes, ...] = ()
         if row.stream is not None:
-            self.logs = tuple(log_of(row.stream_id, shard) for shard in range(limits.STREAM_SHARDS))
+            self.logs = tuple(log_of(row.stream_id, row.stream_shard + slot) for slot in range(limits.STREAM_SHARDS))
         self.feeds = tuple(tuple(log_of(feed, shard) for shard in range(limits.STREAM_SHARDS)) for feed in row.feeds)
         self.with_new = row.stream_view in ("NEW_IMAGE", "NEW_AND_OLD_IMAGES")
         self.with_old = row.stream_view in ("OLD_IMAGE", "NEW_AND_OLD_IMAGES")

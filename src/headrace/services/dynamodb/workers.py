@@ -107,14 +107,54 @@ def trim_streams(ctx: Context) -> float:
     found = ctx.snapshot(lambda inner: [(key, row) for key, row in state.STREAMS.scan(inner.tx)])
     horizon_ms = ctx.clock.now_ms() - limits.STREAM_RETENTION_SECONDS * 1000
     for key, row in found:
-        for shard in range(row.shards):
+        if row.closed_at is None and row.generation(row.shards - 1).began_at + limits.STREAM_SHARD_SECONDS <= ctx.clock.now():
+            ctx.transact(lambda inner, key=key: _roll(inner, key))  # type: ignore[misc]
+        for shard in range(row.first, row.shards):
             _trim(ctx, state.log_of(row.id, shard), horizon_ms)
+        if len(row.generations) > 1 and row.generations[1].began_at * 1000 < horizon_ms:
+            ctx.transact(lambda inner, key=key: _drop_generation(inner, key))  # type: ignore[misc]
         if row.closed_at is not None and row.closed_at * 1000 < horizon_ms:
             ctx.transact(lambda inner, key=key, row=row: _remove_stream(inner, key, row))  # type: ignore[misc]
     _trim_feeds(ctx, horizon_ms)
     _forget_tokens(ctx)
     _trim_histories(ctx)
     return limits.TRIM_PAUSE_SECONDS
+
+
+def _roll(ctx: Context, key: tuple[Item, ...]) -> None:
+    """Replace the shards that take changes, if they got some, each by a child that goes on with its numbers."""
+    account, region, name, label = (str(part) for part in key)
+    there = ctx.at(account, region)
+    stream = state.STREAMS.get(ctx.tx, *key)
+    table = state.TABLES.get(ctx.tx, account, region, name)
+    if stream is None or stream.closed_at is not None or table is None or table.stream != label:
+        return
+    begin = stream.shards - limits.STREAM_SHARDS
+    old = stream.generation(begin)
+    lasts = [log.last(ctx.tx, state.log_of(stream.id, begin + slot)) for slot in range(limits.STREAM_SHARDS)]
+    if all(last < start for last, start in zip(lasts, old.starts, strict=True)):
+        return
+    for slot, last in enumerate(lasts):
+        log.go_on(ctx.tx, state.log_of(stream.id, stream.shards + slot), last)
+        ctx.tx.announce(log.topic(state.log_of(stream.id, begin + slot)))
+    made = state.Generation(ctx.clock.now(), [last + 1 for last in lasts])
+    stream.generations = [*(stream.generations or [old]), made]
+    stream.shards += limits.STREAM_SHARDS
+    table.stream_shard = begin + limits.STREAM_SHARDS
+    state.STREAMS.put(ctx.tx, stream, *key)
+    state.save(there, table)
+    ctx.tx.announce(state.STREAMS_TOPIC)
+
+
+def _drop_generation(ctx: Context, key: tuple[Item, ...]) -> None:
+    """Remove the oldest shards, whose last record is older than a day."""
+    stream = state.STREAMS.get(ctx.tx, *key)
+    if stream is None or len(stream.generations) < 2:
+        return
+    state.doom(ctx.tx, [state.log_of(stream.id, stream.first + slot) for slot in range(limits.STREAM_SHARDS)])
+    stream.generations = stream.generations[1:]
+    stream.first += limits.STREAM_SHARDS
+    state.STREAMS.put(ctx.tx, stream, *key)
 
 
 def _trim_feeds(ctx: Context, horizon_ms: float) -> None:
@@ -169,7 +209,7 @@ def _trim_histories(ctx: Context) -> None:
 
 def _remove_stream(ctx: Context, key: tuple[Item, ...], row: state.StreamRow) -> None:
     state.STREAMS.delete(ctx.tx, *key)
-    state.doom(ctx.tx, [state.log_of(row.id, shard) for shard in range(row.shards)])
+    state.doom(ctx.tx, [state.log_of(row.id, shard) for shard in range(row.first, row.shards)])
 
 
 def _forget_tokens(ctx: Context) -> None:

@@ -239,7 +239,7 @@ def _switch_stream(ctx: Context, row: TableRow, given: dict[str, Any]) -> None:
     stream = StreamRow(state.next_number(ctx.tx), row.name, label, view, now, row.partition, row.sort, limits.STREAM_SHARDS)
     state.STREAMS.put(ctx.tx, stream, ctx.account, ctx.region, row.name, label)
     row.stream = row.last_stream = label
-    row.stream_id, row.stream_view = stream.id, view
+    row.stream_id, row.stream_shard, row.stream_view = stream.id, 0, view
     ctx.tx.announce(state.STREAMS_TOPIC)
 
 
@@ -257,7 +257,7 @@ def _close_stream(ctx: Context, name: str, label: str) -> None:
     assert stream is not None
     stream.closed_at = ctx.clock.now()
     state.STREAMS.put(ctx.tx, stream, ctx.account, ctx.region, name, label)
-    for shard in range(stream.shards):
+    for shard in range(stream.first, stream.shards):
         ctx.tx.announce(b"log:" + state.log_of(stream.id, shard))
 
 

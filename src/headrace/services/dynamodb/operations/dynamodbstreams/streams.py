@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import hmac
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ class Iterator(msgspec.Struct, array_like=True):
     until: int
 
 
+_SIGNATURE_BYTES = 16
 _decode_iterator = msgspec.msgpack.Decoder(Iterator).decode
 
 
@@ -60,12 +62,13 @@ def describe_stream(
     exclusive_start_shard_id: str | None = None,
     shard_filter: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """A stream and its shards. Differs from AWS: shards are not replaced every four hours, so none has children."""
+    """A stream and its shards. Differs from AWS: a shard is replaced by one child, and only when it got records."""
     stream = _stream(ctx, stream_arn)
     described = shapes.stream(stream_arn, stream)
     count = limit or limits.STREAM_SHARDS_PAGE
-    # A ShardFilter asks for the children of a shard.
-    numbers = [] if shard_filter is not None else list(range(stream.shards))
+    numbers = list(range(stream.first, stream.shards))
+    if shard_filter is not None:
+        numbers = _children(stream, numbers, shard_filter)
     ids = [(number, shapes.shard_id(stream, number)) for number in numbers]
     if exclusive_start_shard_id is not None:
         ids = [(number, text) for number, text in ids if text > exclusive_start_shard_id]
@@ -119,7 +122,7 @@ def get_records(ctx: Context, *, shard_iterator: str, limit: int | None = None) 
     records = [changes.record(stream, number, place, changes.read(raw), ctx.region) for place, raw in found]
     after = found[-1][0] if found else after
     answer: dict[str, Any] = {"Records": records}
-    if stream.closed_at is None or after < log.last(ctx.tx, shard_log):
+    if not stream.is_closed(number) or after < log.last(ctx.tx, shard_log):
         answer["NextShardIterator"] = _iterator(ctx, arn, number, after)
     return answer
 
@@ -133,10 +136,21 @@ def _stream(ctx: Context, arn: str) -> StreamRow:
 
 def _shard(ctx: Context, stream: StreamRow, number: int, text: str) -> dict[str, Any]:
     shard_log = state.log_of(stream.id, number)
-    span = {"StartingSequenceNumber": shapes.sequence_number(1)}
-    if stream.closed_at is not None:
-        span["EndingSequenceNumber"] = shapes.sequence_number(max(1, log.last(ctx.tx, shard_log)))
-    return {"ShardId": text, "SequenceNumberRange": span}
+    start = stream.generation(number).starts[number % limits.STREAM_SHARDS]
+    span = {"StartingSequenceNumber": shapes.sequence_number(start)}
+    if stream.is_closed(number):
+        span["EndingSequenceNumber"] = shapes.sequence_number(max(start, log.last(ctx.tx, shard_log)))
+    shard: dict[str, Any] = {"ShardId": text, "SequenceNumberRange": span}
+    parent = stream.parent(number)
+    if parent is not None:
+        shard["ParentShardId"] = shapes.shard_id(stream, parent)
+    return shard
+
+
+def _children(stream: StreamRow, numbers: list[int], given: dict[str, Any]) -> list[int]:
+    """The children of the shard that a ShardFilter names."""
+    wanted = shapes.shard_number(stream, given.get("ShardId") or "")
+    return [number for number in numbers if wanted is not None and stream.parent(number) == wanted]
 
 
 def _named(ctx: Context, shard_log: bytes, kind: str, sequence: str | None) -> int:
@@ -157,13 +171,23 @@ def _named(ctx: Context, shard_log: bytes, kind: str, sequence: str | None) -> i
 def _iterator(ctx: Context, arn: str, shard: int, after: int) -> str:
     until = int(ctx.clock.now()) + limits.STREAM_ITERATOR_SECONDS
     packed = msgspec.msgpack.encode(Iterator(arn, shard, after, until))
-    return f"{arn}|1|{base64.b64encode(packed).decode()}"
+    return f"{arn}|1|{base64.b64encode(packed + _signature(ctx, packed)).decode()}"
+
+
+def _signature(ctx: Context, packed: bytes) -> bytes:
+    """What tells an iterator of this server from one that somebody made."""
+    key = f"{ctx.account}/{ctx.settings.root_secret_access_key}".encode()
+    return hmac.digest(key, packed, "sha256")[:_SIGNATURE_BYTES]
 
 
 def _opened(ctx: Context, text: str) -> tuple[str, int, int]:
     """(ARN, shard, after) of an iterator."""
     try:
-        found = _decode_iterator(base64.b64decode(text.rpartition("|")[2], validate=True))
+        raw = base64.b64decode(text.rpartition("|")[2], validate=True)
+        packed, signature = raw[:-_SIGNATURE_BYTES], raw[-_SIGNATURE_BYTES:]
+        if not hmac.compare_digest(signature, _signature(ctx, packed)):
+            raise ValidationException("Invalid ShardIterator")
+        found = _decode_iterator(packed)
     except (msgspec.MsgspecError, binascii.Error, ValueError):
         raise ValidationException("Invalid ShardIterator") from None
     if found.until < ctx.clock.now():
