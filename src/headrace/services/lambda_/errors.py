@@ -100,6 +100,12 @@ class ProvisionedConcurrencyConfigNotFoundException(_Typed):
         return cls("No Provisioned Concurrency Config found for this function")
 
 
+class CodeSigningConfigNotFoundException(_Typed):
+    """There is no such code signing configuration."""
+
+    status = 404
+
+
 class ServiceException(_Typed):
     """The service failed, not the function."""
 

@@ -17,6 +17,7 @@ from headrace.services.lambda_.errors import (
     ServiceException,
     TooManyRequestsException,
 )
+from headrace.services.lambda_.metering import METER
 from headrace.services.lambda_.naming import FunctionName
 from headrace.services.lambda_.state import Code, Version
 
@@ -143,6 +144,7 @@ class Runtime:
             raise TooManyRequestsException.throttled(throttled.reason) from None
         except Stopped:
             raise ServiceException("The server is stopping.") from None
+        METER.count(ctx, version, outcome)
         running = engine.pool.total_busy() + 1
         reporter.metrics(
             ctx,

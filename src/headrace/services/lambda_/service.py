@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from headrace.kit.errors import AccessDeniedException
 from headrace.operation import Context, Service
 from headrace.ports import Invocation, Scope
-from headrace.services.lambda_ import downloads, events, invocations, naming, urls, workers
+from headrace.services.lambda_ import downloads, events, invocations, metering, naming, urls, workers
 from headrace.services.lambda_.invocations import RUNTIME
 from headrace.workers import Runner
 
@@ -61,7 +61,7 @@ SERVICE = Service(
     operations="headrace.services.lambda_.operations",
     offers={"invoker": FUNCTIONS, "sinks.lambda": FunctionSink()},
     workers=workers.WORKERS,
-    pages={downloads.PREFIX: downloads.page},
+    pages={downloads.PREFIX: downloads.page, metering.PAGE: metering.page},
     sites=(urls.SITE,),
     on_start=_start,
     on_stopping=RUNTIME.begin_to_stop,

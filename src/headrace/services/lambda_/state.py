@@ -7,6 +7,11 @@
 ("lambda", "policy", account, region, name, qualifier)            → Policy; qualifier "" is the function itself
 ("lambda", "url", account, region, name, qualifier)               → Url; qualifier "" is the function itself
 ("lambda", "url-of", id)                                          → list of account, region, name and qualifier
+("lambda", "runtime-update", account, region, name, qualifier)    → dict: when a function gets a newer runtime
+("lambda", "code-signing", account, region, id)                   → CodeSigning
+("lambda", "signed-by", account, region, name)                    → str: the id of a function's code signing config
+("lambda", "usage", month, account, region, name, memory)         → Usage: what was used, for the bill
+("lambda", "layer-policy", account, region, name, number)         → Policy
 ("lambda", "layer", account, region, name, number)                → Layer
 ("lambda", "layer-last", account, region, name)                   → int: the last number given to a version of the layer
 ("lambda", "mapping", id)                                         → Mapping
@@ -109,6 +114,25 @@ class Url(msgspec.Struct, frozen=True):
     modified_at: float
 
 
+class CodeSigning(msgspec.Struct, frozen=True):
+    """Who may sign code: versions of signing profiles."""
+
+    id: str
+    description: str
+    publishers: list[str]
+    modified_at: float
+
+
+class Usage(msgspec.Struct):
+    """What a function used in a month with one memory size."""
+
+    requests: int = 0
+    billed_ms: int = 0
+    init_ms: float = 0.0
+    starts: int = 0
+    errors: int = 0
+
+
 class Layer(msgspec.Struct, frozen=True):
     """One version of a layer."""
 
@@ -154,6 +178,11 @@ EVENT_CONFIGS = Records(("lambda", "event-config"), EventConfig)
 POLICIES = Records(("lambda", "policy"), Policy)
 URLS = Records(("lambda", "url"), Url)
 URL_OF = Records(("lambda", "url-of"), list[str])
+RUNTIME_UPDATES = Records(("lambda", "runtime-update"), dict[str, str])
+CODE_SIGNINGS = Records(("lambda", "code-signing"), CodeSigning)
+SIGNED_BY = Records(("lambda", "signed-by"), str)
+LAYER_POLICIES = Records(("lambda", "layer-policy"), Policy)
+USAGES = Records(("lambda", "usage"), Usage)
 LAYERS = Records(("lambda", "layer"), Layer)
 LAYER_LAST = Records(("lambda", "layer-last"), int)
 MAPPINGS = Records(("lambda", "mapping"), Mapping)
@@ -241,9 +270,10 @@ def delete_function(ctx: Context, name: FunctionName) -> None:
     """Remove a function with all that hangs on it. Its code is swept later, when nobody uses it."""
     for _, url in URLS.scan(ctx.tx, *name[:3]):
         URL_OF.delete(ctx.tx, url.id)
-    for family in (VERSIONS, ALIASES, EVENT_CONFIGS, POLICIES, URLS):
+    for family in (VERSIONS, ALIASES, EVENT_CONFIGS, POLICIES, URLS, RUNTIME_UPDATES):
         family.delete_all(ctx.tx, *name[:3])
     FUNCTIONS.delete(ctx.tx, *name[:3])
+    SIGNED_BY.delete(ctx.tx, *name[:3])
     tags.drop(ctx.tx, naming.function_arn(*name[:3]))
 
 

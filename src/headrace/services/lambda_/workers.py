@@ -8,6 +8,7 @@ from headrace.layers import queue
 from headrace.operation import Context
 from headrace.services.lambda_ import mappings, packages, state
 from headrace.services.lambda_.events import WORKER, Dispatcher
+from headrace.services.lambda_.metering import METER
 from headrace.services.lambda_.queues import Pollers
 from headrace.services.lambda_.state import EVENTS, MAPPINGS_TOPIC
 from headrace.workers import Runner, Worker
@@ -56,4 +57,5 @@ WORKERS = (
     Worker(WORKER, EVENTS_DISPATCHER.step, (queue.topic(EVENTS),)),
     Worker("lambda-queues", QUEUE_POLLERS.step, (MAPPINGS_TOPIC,)),
     Worker("lambda-sweep", sweep),
+    Worker("lambda-meter", METER.step),
 )

@@ -61,14 +61,6 @@ def list_provisioned_concurrency_configs(ctx: Context, *, function_name: str) ->
     return {"ProvisionedConcurrencyConfigs": []}
 
 
-@operation(read_only=True)
-def get_function_code_signing_config(ctx: Context, *, function_name: str) -> dict[str, Any]:
-    """There is none: code is not signed here."""
-    name = naming.parse(ctx, function_name)
-    state.find_function(ctx.tx, name)
-    return {"CodeSigningConfigArn": "", "FunctionName": name.name}
-
-
 @operation
 def put_function_event_invoke_config(
     ctx: Context, *, function_name: str, qualifier: str | None = None, maximum_retry_attempts: int | None = None,

@@ -1,0 +1,52 @@
+"""`headrace invoke`: run a function."""
+
+import argparse
+import base64
+import json
+import sys
+from pathlib import Path
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from headrace.cli.clients import client
+from headrace.kit.settings import Settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The function, and its event."""
+    parser.add_argument("function", help="its name or ARN; a version or an alias may follow after a colon")
+    parser.add_argument("event", nargs="?", default="{}", help="the event: JSON, @FILE, or - for the standard input")
+    parser.add_argument("--event", dest="asynchronous", action="store_true", help="queue the event, and wait for no answer")
+    parser.add_argument("--account", help="the 12 digits of another account than the server's own")
+
+
+def run(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Print the answer, and the log on the standard error; 1 when the function failed."""
+    try:
+        payload = _event(arguments.event)
+        functions = client(settings, "lambda", arguments.account)
+        if arguments.asynchronous:
+            functions.invoke(FunctionName=arguments.function, Payload=payload, InvocationType="Event")
+            return 0
+        answer = functions.invoke(FunctionName=arguments.function, Payload=payload, LogType="Tail")
+    except ClientError as error:
+        print(f"headrace: {error.response['Error']['Message']}", file=sys.stderr)
+        return 1
+    except (BotoCoreError, OSError) as error:
+        print(f"headrace: {error}", file=sys.stderr)
+        return 1
+    text = answer["Payload"].read().decode("utf-8", "replace")
+    log = base64.b64decode(answer["LogResult"]).decode("utf-8", "replace")
+    failed = answer.get("FunctionError")
+    if arguments.json:
+        print(json.dumps({"payload": text, "error": failed, "version": answer["ExecutedVersion"], "log": log}))
+    else:
+        print(log.replace("\r", "\n"), file=sys.stderr, end="")
+        print(text)
+    return 1 if failed else 0
+
+
+def _event(given: str) -> bytes:
+    if given == "-":
+        return sys.stdin.buffer.read()
+    return Path(given[1:]).read_bytes() if given.startswith("@") else given.encode()
