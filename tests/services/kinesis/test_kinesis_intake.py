@@ -28,9 +28,9 @@ def test_read__gives_every_record_once_and_in_order(batches: list[list[int]], li
     for number, sizes in enumerate(batches):
         records = [(bytes([n % 251]) * size, f"{number}-{n}", 0, size + 4) for n, size in enumerate(sizes)]
         put = store.transact(lambda tx, r=records, n=number: intake.put(tx, "a", "r", place, r, (n + 1) * 1000, limited=False))
-        for record, one in zip(records, put, strict=True):
-            assert one.sequence is not None
-            expected.append((record[1], record[0], rules.place_of(place.shards[0].base, one.sequence) or 0))
+        for record, (_, sequence) in zip(records, put, strict=True):
+            assert sequence is not None
+            expected.append((record[1], record[0], rules.place_of(place.shards[0].base, sequence) or 0))
     shard = (place.shards[0].log, place.shards[0].base)
     after, seen = 0, []
     while True:
