@@ -138,7 +138,7 @@ class Consumer:
         for name in [
             name for name, reader in self._readers.items() if name not in wanted or wanted[name][0] != reader.subscription
         ]:
-            self._readers.pop(name).retire()
+            self._readers.pop(name).retire(replaced=name in wanted)
             runner.remove(name)
         for name, (subscription, shard_id, source) in wanted.items():
             if name not in self._readers:
@@ -206,13 +206,17 @@ class _Reader:
         self._filling_since: float | None = None
         self._not_before = 0.0
         self._retired = False
+        self._replaced = False
 
-    def retire(self) -> None:
-        """Write no checkpoint any more: the subscription was changed or removed."""
+    def retire(self, *, replaced: bool) -> None:
+        """Begin no further batch. One under way is still noted as done, unless another reader takes this one's place."""
         self._retired = True
+        self._replaced = replaced
 
     def step(self, ctx: Context) -> float | None:
         """Read one batch and have it handled."""
+        if self._retired:
+            return None
         ctx = ctx.at(self.subscription.account, self.subscription.region)
         checkpoint = self._hold(ctx)
         if checkpoint is None:
@@ -288,13 +292,15 @@ class _Reader:
 
     def _save(self, ctx: Context, checkpoint: Checkpoint) -> None:
         lease = self._lease
-        if self._retired or lease is None:
+        if self._replaced or lease is None:
             return
 
         def body(inner: Context) -> None:
-            if self._retired:
+            if self._replaced:
                 raise leases.LeaseLost(self._name)
             leases.check(inner.tx, self._name, lease)
+            if self._retired and CHECKPOINTS.get(inner.tx, self.subscription.id, self._shard_id) is None:
+                return  # it was forgotten with its subscription
             CHECKPOINTS.put(inner.tx, checkpoint, self.subscription.id, self._shard_id)
 
         try:
