@@ -236,3 +236,38 @@ def test_backup_and_restore__killed_in_the_middle_while_writes_go_on(tmp_path: P
         assert len(texts(db, "copy", IndexName="by-g")) == described["ItemCount"] == 3000
     finally:
         server.kill()
+
+
+@pytest.mark.timeout(120)
+def test_new_index__killed_in_the_middle_while_writes_go_on(tmp_path: Path) -> None:
+    server = HeadraceServer(tmp_path / "data").start()
+    try:
+        db = server.client("dynamodb")
+        make(db)
+        fill(db, 3000, "x")
+        added = {
+            "IndexName": "by-text",
+            "KeySchema": [{"AttributeName": "text", "KeyType": "HASH"}, {"AttributeName": "s", "KeyType": "RANGE"}],
+            "Projection": {"ProjectionType": "KEYS_ONLY"},
+        }
+        definitions = [{"AttributeName": one, "AttributeType": kind} for one, kind in (("text", "S"), ("s", "N"))]
+        db.update_table(TableName="source", AttributeDefinitions=definitions, GlobalSecondaryIndexUpdates=[{"Create": added}])
+        expected = dict.fromkeys(range(3000), "x")
+        for number in range(4):
+            for place in range(number * 7, 3000, 400):
+                put(db, place, f"y{number}")
+                expected[place] = f"y{number}"
+            db.delete_item(TableName="source", Key={"p": {"S": f"p{(number + 100) % 7}"}, "s": {"N": str(number + 100)}})
+            del expected[number + 100]
+            server.kill()
+            server.start()
+
+        def filled() -> bool:
+            indexes = db.describe_table(TableName="source")["Table"]["GlobalSecondaryIndexes"]
+            return all(index["IndexStatus"] == "ACTIVE" for index in indexes)
+
+        eventually(filled, 60)
+        assert texts(db, "source") == expected
+        assert texts(db, "source", IndexName="by-text") == expected
+    finally:
+        server.kill()

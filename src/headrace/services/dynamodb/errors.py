@@ -82,6 +82,10 @@ class ImportConflictException(AwsError):
     """A client token was used again for another import."""
 
 
+class PolicyNotFoundException(AwsError):
+    """There is no policy at the resource, or not the one that was expected."""
+
+
 class ExpiredIteratorException(AwsError):
     """A shard iterator is older than fifteen minutes."""
 

@@ -40,6 +40,7 @@ LOCAL_INDEXES_MAX = 5
 PROJECTED_ATTRIBUTES_MAX = 100
 TAGS_PER_TABLE_MAX = 50
 TAGS_PAGE = 10
+POLICY_SIZE_MAX_BYTES = 20 << 10
 
 STREAM_SHARDS = 4
 # Kinesis streams that get the changes of one table.

@@ -20,6 +20,7 @@
     ("dynamodb", "import", account, region, id)           → Import (in `imports`)
     ("dynamodb", "version", table id) + place             when and where an item was written last, see `replicas`
     ("dynamodb", "replicated", account, region, table)    → the label of the stream that tells a table's replicas
+    ("dynamodb", "policy", ARN)                           → Policy, of a table or a stream
     ("dynamodb", "job", number)                           → Job (in `jobs`): a copy that is being made
     ("dynamodb", "token", account, region, token)         → Token: a transaction that was carried out
     TOKEN_TIMERS                                          when each token is forgotten (layers.timer)
@@ -189,6 +190,14 @@ class Token(msgspec.Struct):
     until: float
 
 
+class Policy(msgspec.Struct):
+    """A resource's policy, as it was given."""
+
+    text: str
+    revision: str
+
+
+POLICIES = Records(("dynamodb", "policy"), Policy)
 TABLES = Records(("dynamodb", "table"), TableRow)
 STREAMS = Records(("dynamodb", "stream"), StreamRow)
 FEEDS = Records(("dynamodb", "feed"), Feed)

@@ -155,6 +155,7 @@ def delete_table(ctx: Context, *, table_name: str) -> dict[str, Any]:
     feeds.close_all(ctx, table)
     state.TABLES.delete(ctx.tx, ctx.account, ctx.region, row.name)
     tag_rows.drop(ctx.tx, table.arn)
+    state.POLICIES.delete(ctx.tx, table.arn)
     state.FILLS.delete_all(ctx.tx, row.id)
     if row.replicas:
         replicas.leave(ctx, row)

@@ -62,7 +62,8 @@ def transact_write_items(
             mutations.carry_out(ctx.tx, change, now_ms)
     answer: dict[str, Any] = {}
     if return_consumed_capacity not in (None, "NONE"):
-        answer["ConsumedCapacity"] = [_consumed(return_consumed_capacity, change) for change in changes]
+        used = [_consumed(return_consumed_capacity, change, repeated=repeated) for change in changes]
+        answer["ConsumedCapacity"] = capacity.by_table(used)
     if return_item_collection_metrics == "SIZE":
         answer["ItemCollectionMetrics"] = _metrics(changes)
     return answer
@@ -174,10 +175,16 @@ def _checked(step: Step) -> dict[str, Any]:
     return reason
 
 
-def _consumed(wanted: str | None, change: Change) -> dict[str, Any] | None:
-    used = mutations.consumed(wanted, change, transactional=True)
+def _consumed(wanted: str | None, change: Change, *, repeated: bool) -> dict[str, Any] | None:
+    """What a write used; one that was carried out before is read only."""
+    if repeated:
+        size_bytes = 0 if change.old is None else items.size_of(change.old)
+        units = capacity.read_units(size_bytes, consistent=True, transactional=True)
+        used, name = capacity.consumed(wanted, change.table, units), "ReadCapacityUnits"
+    else:
+        used, name = mutations.consumed(wanted, change, transactional=True), "WriteCapacityUnits"
     if used is not None:
-        used["WriteCapacityUnits"] = used["CapacityUnits"]
+        used[name] = used["CapacityUnits"]
     return used
 
 
@@ -231,5 +238,5 @@ def transact_get_items(
             used.append({**consumed, "ReadCapacityUnits": units})
     answer: dict[str, Any] = {"Responses": responses}
     if used:
-        answer["ConsumedCapacity"] = used
+        answer["ConsumedCapacity"] = capacity.by_table(used)
     return answer
