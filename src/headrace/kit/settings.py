@@ -52,7 +52,7 @@ class Settings:
     body_size_max_mib: int = _setting(5120, "The largest request body that is streamed (S3 objects, parts), in MiB.")
     require_signatures: bool = _setting(True, "Verify the signature of every request. Only tests of tools turn it off.")
     enforce_limits: bool = _setting(
-        False, "Hold the shards of every stream to AWS's limits, for tests of what a client does there."
+        False, "Hold streams' shards, and tables' throughput, to AWS's limits, for tests of what a client does there."
     )
     test_clock: bool = _setting(False, "Let `POST /_headrace/clock` move the server's clock. For tests.")
     log_level: str = _setting("info", "What the server logs: `error`, `warning`, `info` or `debug`.")

@@ -82,6 +82,14 @@ class ImportConflictException(AwsError):
     """A client token was used again for another import."""
 
 
+class ProvisionedThroughputExceededException(AwsError):
+    """A table's provisioned throughput is used up."""
+
+
+class ThrottlingException(AwsError):
+    """A table's maximum throughput on demand is used up."""
+
+
 class PolicyNotFoundException(AwsError):
     """There is no policy at the resource, or not the one that was expected."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from headrace.kit.errors import ValidationException
 from headrace.services.dynamodb import limits
-from headrace.services.dynamodb.state import IndexRow
+from headrace.services.dynamodb.state import IndexRow, TableRow
 
 _NAME = re.compile(r"[a-zA-Z0-9_.-]+").fullmatch
 _INVALID = "One or more parameter values were invalid: "
@@ -67,6 +67,17 @@ def throughput(billing: str, given: Mapping[str, int] | None, index: str | None 
             raise refuse("ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED")
         raise refuse(f"ProvisionedThroughput must be specified for index: {index}")
     return given["ReadCapacityUnits"], given["WriteCapacityUnits"]
+
+
+def set_most(row: TableRow, given: Mapping[str, int]) -> None:
+    """The most throughput on demand; -1 takes a maximum away."""
+    if row.billing != "PAY_PER_REQUEST":
+        raise refuse("OnDemandThroughput can only be specified when BillingMode is PAY_PER_REQUEST")
+    for name, value in given.items():
+        if value < 1 and value != -1:
+            raise refuse(f"{name} must be -1 or at least 1")
+    row.most_read_units = max(0, given.get("MaxReadRequestUnits", row.most_read_units))
+    row.most_write_units = max(0, given.get("MaxWriteRequestUnits", row.most_write_units))
 
 
 def check_all_used(known: Mapping[str, str], used: set[str]) -> None:

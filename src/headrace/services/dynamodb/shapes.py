@@ -35,6 +35,9 @@ def table(found: Table, counted: Counted, index_counts: dict[str, int], *, statu
             "BillingMode": row.billing,
             "LastUpdateToPayPerRequestDateTime": row.billing_changed_at or row.created_at,
         }
+    if row.most_read_units or row.most_write_units:
+        most = {"MaxReadRequestUnits": row.most_read_units or -1, "MaxWriteRequestUnits": row.most_write_units or -1}
+        described["OnDemandThroughput"] = most
     if row.table_class is not None:
         described["TableClassSummary"] = {"TableClass": row.table_class}
     local = [_index(found, one, index_counts) for one in row.indexes if one.local]

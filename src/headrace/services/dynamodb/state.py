@@ -85,6 +85,9 @@ class TableRow(msgspec.Struct, omit_defaults=True):
     read_units: int = 0
     write_units: int = 0
     billing_changed_at: float | None = None
+    # The most units on demand; 0: no such maximum.
+    most_read_units: int = 0
+    most_write_units: int = 0
     indexes: list[IndexRow] = []
     indexes_made: int = 0
     stream: str | None = None

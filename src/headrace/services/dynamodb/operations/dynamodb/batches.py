@@ -4,7 +4,7 @@ from typing import Any
 
 from headrace.kit.errors import ValidationException
 from headrace.operation import Context, Longer, on_event_loop, operation
-from headrace.services.dynamodb import capacity, guards, items, limits, mutations, state
+from headrace.services.dynamodb import capacity, guards, items, limits, mutations, state, throttling
 from headrace.services.dynamodb.engine import projections
 from headrace.services.dynamodb.engine.binding import Binding
 from headrace.services.dynamodb.engine.syntax import Part
@@ -45,6 +45,7 @@ def batch_get_item(
             units += capacity.read_units(size_bytes, consistent=bool(wanted.get("ConsistentRead")))
             if stored is not None:
                 found.append(items.raw(stored) if paths is None else projections.project(paths, items.decode(stored)))
+        throttling.read(ctx, table, None, units)
         used.append(capacity.consumed(return_consumed_capacity, table, units))
     answer: dict[str, Any] = {"Responses": responses, "UnprocessedKeys": left}
     if return_consumed_capacity not in (None, "NONE"):
@@ -87,6 +88,7 @@ def batch_write_item(
     metrics: dict[str, list[Any]] = {}
     for name, prepared in changes.items():
         for change in prepared:
+            throttling.write(ctx, change.table, change.old, change.new)
             mutations.carry_out(ctx.tx, change, now_ms)
             found = capacity.collection_metrics(return_item_collection_metrics, change.table, change.item)
             if found is not None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from headrace.kit.errors import ValidationException
 from headrace.operation import Context, operation
-from headrace.services.dynamodb import capacity, guards, reading, state
+from headrace.services.dynamodb import capacity, guards, reading, state, throttling
 from headrace.services.dynamodb.engine import conditions, legacy, ranges, syntax
 from headrace.services.dynamodb.engine.binding import Binding
 from headrace.services.dynamodb.engine.ranges import Term
@@ -62,6 +62,7 @@ def query(
         begin, end = reading.narrowed(begin, end, reading.place_of_start(table, index, exclusive_start_key), reverse=reverse)
     found = reading.stored_items(ctx.tx, table, index, begin, end, reverse=reverse)
     page = reading.read_page(found, table, index, look, limit)
+    throttling.read(ctx, table, index, capacity.read_units(page.size_bytes, consistent=bool(consistent_read)))
     return _answer(page, look, table, index, return_consumed_capacity, consistent=bool(consistent_read))
 
 
@@ -110,6 +111,7 @@ def scan(
         begin = start + b"\x00"
     found = reading.stored_items(ctx.tx, table, index, begin, end, reverse=False)
     page = reading.read_page(found, table, index, look, limit)
+    throttling.read(ctx, table, index, capacity.read_units(page.size_bytes, consistent=bool(consistent_read)))
     return _answer(page, look, table, index, return_consumed_capacity, consistent=bool(consistent_read))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from headrace.kit.errors import AwsError, ValidationException
 from headrace.operation import Context, operation
-from headrace.services.dynamodb import capacity, errors, items, limits, mutations, selecting, state, tokens
+from headrace.services.dynamodb import capacity, errors, items, limits, mutations, selecting, state, throttling, tokens
 from headrace.services.dynamodb.engine.partiql.syntax import Exists, Select
 from headrace.services.dynamodb.engine.values import Item, Value
 from headrace.services.dynamodb.selecting import Selected
@@ -42,12 +42,15 @@ def execute_statement(
         found = ctx.snapshot(
             lambda inner: selecting.select(inner, bound, statement, consistent=consistent, limit=limit, next_token=next_token)
         )
-        return _selected(found, return_consumed_capacity, consistent=consistent)
+        units = capacity.read_units(found.page.size_bytes, consistent=consistent)
+        throttling.read(ctx, found.table, found.source, units)
+        return _selected(found, return_consumed_capacity, units)
 
     def body(inner: Context) -> dict[str, Any]:
         # A body may run again, and taking values into their form changes them: so each run has its own.
         write = prepare(inner, Bound(statement, parameters))
         write.check(return_values_on_condition_check_failure)
+        throttling.write(inner, write.change.table, write.change.old, write.change.new)
         mutations.carry_out(inner.tx, write.change, inner.clock.now_ms())
         answer: dict[str, Any] = {"Items": [] if write.returned is None else [write.returned]}
         if return_consumed_capacity is not None:
@@ -57,13 +60,12 @@ def execute_statement(
     return ctx.transact(body)
 
 
-def _selected(found: Selected, wanted: str | None, *, consistent: bool) -> dict[str, Any]:
+def _selected(found: Selected, wanted: str | None, units: float) -> dict[str, Any]:
     answer: dict[str, Any] = {"Items": found.items}
     if found.next_token is not None:
         answer["NextToken"] = found.next_token
         answer["LastEvaluatedKey"] = found.page.last_key
     if wanted is not None:
-        units = capacity.read_units(found.page.size_bytes, consistent=consistent)
         answer["ConsumedCapacity"] = capacity.consumed(wanted, found.table, units, index=found.source)
     return answer
 
@@ -115,6 +117,7 @@ def _member(ctx: Context, one: Mapping[str, Any], wanted: str | None, used: list
         else:
             write = prepare(ctx, bound)
             write.check(one.get("ReturnValuesOnConditionCheckFailure"))
+            throttling.write(ctx, write.change.table, write.change.old, write.change.new)
             mutations.carry_out(ctx.tx, write.change, ctx.clock.now_ms())
             found = write.returned
             used.append(mutations.consumed(wanted, write.change))
@@ -150,6 +153,7 @@ def _read(
     stored = ctx.tx.get(table.prefix + mutations.place_of_key(table, key))
     size_bytes = 0 if stored is None else items.size_of(stored)
     units = capacity.read_units(size_bytes, consistent=consistent, transactional=transactional)
+    throttling.read(ctx, table, None, units)
     if stored is None:
         return None, units
     return selecting.shown_item(statement, items.decode(stored)), units
@@ -233,6 +237,7 @@ def _write_all(ctx: Context, given: list[dict[str, Any]], token: str | None, wan
             raise errors.canceled(reasons)
         now_ms = ctx.clock.now_ms()
         for write in writes:
+            throttling.write(ctx, write.change.table, write.change.old, write.change.new, transactional=True)
             mutations.carry_out(ctx.tx, write.change, now_ms)
     if wanted not in (None, "NONE"):
         answer["ConsumedCapacity"] = capacity.by_table([_used(wanted, write, repeated=repeated) for write in writes])

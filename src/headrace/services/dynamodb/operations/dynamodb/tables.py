@@ -13,7 +13,7 @@ from headrace.services.dynamodb.state import IndexRow, StreamRow, Table, TableRo
 from headrace.store import tuples
 
 
-@operation(accepts=("sse_specification", "on_demand_throughput", "warm_throughput"))
+@operation(accepts=("sse_specification", "warm_throughput"))
 def create_table(
     ctx: Context,
     *,
@@ -28,8 +28,9 @@ def create_table(
     tags: list[dict[str, str]] | None = None,
     table_class: str | None = None,
     deletion_protection_enabled: bool | None = None,
+    on_demand_throughput: dict[str, int] | None = None,
 ) -> dict[str, Any]:
-    """Create a table. Differs from AWS: it is ACTIVE at once, and what is provisioned limits nothing."""
+    """Create a table. Differs from AWS: it is ACTIVE at once, and throughput is held to only where the server is asked to."""
     rules.check_table_name(table_name)
     known = rules.definitions(attribute_definitions)
     billing = billing_mode or "PROVISIONED"
@@ -51,6 +52,8 @@ def create_table(
         partition=partition, sort=sort, billing=billing, read_units=read_units, write_units=write_units, indexes=rows,
         indexes_made=len(rows), protected=bool(deletion_protection_enabled), table_class=table_class,
     )  # fmt: skip
+    if on_demand_throughput is not None:
+        rules.set_most(row, on_demand_throughput)
     if stream_specification is not None:
         _switch_stream(ctx, row, stream_specification)
     state.save(ctx, row)
@@ -78,7 +81,7 @@ def list_tables(ctx: Context, *, exclusive_start_table_name: str | None = None, 
     return answer
 
 
-@operation(accepts=("sse_specification", "on_demand_throughput", "warm_throughput"))
+@operation(accepts=("sse_specification", "warm_throughput"))
 def update_table(
     ctx: Context,
     *,
@@ -91,6 +94,7 @@ def update_table(
     table_class: str | None = None,
     deletion_protection_enabled: bool | None = None,
     replica_updates: list[dict[str, Any]] | None = None,
+    on_demand_throughput: dict[str, int] | None = None,
 ) -> dict[str, Any]:
     """Change a table: its billing, its stream, its global indexes, the regions that it is in.
 
@@ -98,7 +102,7 @@ def update_table(
     """
     wanted = (
         billing_mode, provisioned_throughput, global_secondary_index_updates, stream_specification, table_class,
-        deletion_protection_enabled, replica_updates,
+        deletion_protection_enabled, replica_updates, on_demand_throughput,
     )  # fmt: skip
     if all(one is None for one in wanted):
         raise ValidationException(
@@ -113,6 +117,8 @@ def update_table(
     assert row is not None
     if billing_mode is not None or provisioned_throughput is not None:
         _change_billing(ctx, row, billing_mode, provisioned_throughput)
+    if on_demand_throughput is not None:
+        rules.set_most(row, on_demand_throughput)
     if table_class is not None:
         row.table_class = table_class
     if deletion_protection_enabled is not None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from headrace.kit.errors import ValidationException
 from headrace.operation import Context, Longer, on_event_loop, operation
-from headrace.services.dynamodb import capacity, errors, guards, items, limits, mutations, state, tokens
+from headrace.services.dynamodb import capacity, errors, guards, items, limits, mutations, state, throttling, tokens
 from headrace.services.dynamodb.engine import keys, projections
 from headrace.services.dynamodb.engine.binding import Binding
 from headrace.services.dynamodb.mutations import Change
@@ -59,6 +59,7 @@ def transact_write_items(
     if not repeated:
         now_ms = ctx.clock.now_ms()
         for change in changes:
+            throttling.write(ctx, change.table, change.old, change.new, transactional=True)
             mutations.carry_out(ctx.tx, change, now_ms)
     answer: dict[str, Any] = {}
     if return_consumed_capacity not in (None, "NONE"):
@@ -233,6 +234,7 @@ def transact_get_items(
         else:
             responses.append({"Item": items.raw(stored) if paths is None else projections.project(paths, items.decode(stored))})
         units = capacity.read_units(size_bytes, consistent=True, transactional=True)
+        throttling.read(ctx, table, None, units)
         consumed = capacity.consumed(return_consumed_capacity, table, units)
         if consumed is not None:
             used.append({**consumed, "ReadCapacityUnits": units})

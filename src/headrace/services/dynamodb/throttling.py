@@ -1,0 +1,77 @@
+"""Throughput that is held to, where the setting `enforce_limits` asks for it: what is provisioned, or the most on demand.
+
+Each table (and, for reads, each global index) has a bucket of capacity units. It fills with what is provisioned in a second, and
+holds what was not used in the last five minutes. A request is let through while there is something in the bucket, and takes what
+it uses, so the bucket may owe for a while. Buckets are this process's own, and full when it starts.
+"""
+
+from typing import NamedTuple
+
+from headrace.ports import Scope
+from headrace.services.dynamodb import capacity, errors, items, limits
+from headrace.services.dynamodb.state import Index, Table
+
+_PROVISIONED = (
+    "The level of configured provisioned throughput for the {what} was exceeded. Consider increasing your provisioning level "
+    "with the UpdateTable API."
+)
+_ON_DEMAND = (
+    "Throughput exceeds the maximum OnDemandThroughput configured on table or index. Consider increasing the maximum with the "
+    "UpdateTable API."
+)
+
+
+class _Level(NamedTuple):
+    """What is in a bucket at a time, and for how much a second it was made."""
+
+    units: float
+    at: float
+    rate: int
+
+
+_levels: dict[tuple[int, int, str], _Level] = {}
+
+
+def read(ctx: Scope, table: Table, index: Index | None, units: float) -> None:
+    """Let a read through, or ProvisionedThroughputExceededException (on demand: ThrottlingException)."""
+    if not ctx.settings.enforce_limits:
+        return
+    row = table.row
+    if row.billing == "PROVISIONED":
+        own = index is not None and not index.row.local
+        rate = index.row.read_units if index is not None and own else row.read_units
+        what = "one or more global secondary indexes of the table" if own else "table"
+        _take(ctx, (row.id, index.row.number if index is not None and own else 0, "read"), rate, units, what)
+    elif row.most_read_units > 0:
+        _take(ctx, (row.id, 0, "read"), row.most_read_units, units, None)
+
+
+def write(ctx: Scope, table: Table, old: bytes | None, new: bytes | None, *, transactional: bool = False) -> None:
+    """Let a write through, or raise as `read` does. `old` and `new` are the items before and after."""
+    if not ctx.settings.enforce_limits:
+        return
+    row = table.row
+    sizes = [0 if one is None else items.size_of(one) for one in (old, new)]
+    units = capacity.write_units(sizes[0], sizes[1], transactional=transactional)
+    if row.billing == "PROVISIONED":
+        _take(ctx, (row.id, 0, "write"), row.write_units, units, "table")
+    elif row.most_write_units > 0:
+        _take(ctx, (row.id, 0, "write"), row.most_write_units, units, None)
+
+
+def _take(ctx: Scope, name: tuple[int, int, str], rate: int, units: float, what: str | None) -> None:
+    now = ctx.clock.now()
+    most = float(rate * limits.BURST_SECONDS)
+    level = _levels.get(name)
+    if level is None or level.rate != rate:
+        there = most
+    else:
+        there = min(most, level.units + (now - level.at) * rate)
+    if there <= 0:
+        _levels[name] = _Level(there, now, rate)
+        if what is None:
+            raise errors.ThrottlingException(_ON_DEMAND)
+        raise errors.ProvisionedThroughputExceededException(_PROVISIONED.format(what=what))
+    if len(_levels) >= limits.TABLES_CACHED_MAX:
+        _levels.clear()
+    _levels[name] = _Level(there - units, now, rate)
