@@ -5,10 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from conftest import HeadraceServer, eventually
+from conftest import REGION, HeadraceServer, eventually
 
 
 def make(dynamodb: Any, kinesis: Any) -> str:
@@ -117,3 +118,25 @@ def test_killed__every_change_arrives_in_order(tmp_path: Path) -> None:
         eventually(arrived, 40)
     finally:
         server.stop()
+
+
+def test_enabled__by_a_user_who_may_put_records_there(client: Callable[..., Any], server: HeadraceServer, account: str) -> None:
+    dynamodb, kinesis, iam = client("dynamodb"), client("kinesis"), client("iam")
+    place = {"TableName": "orders", "StreamArn": make(dynamodb, kinesis)}
+    iam.create_user(UserName="u")
+
+    def allow(*actions: str) -> None:
+        statement = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": statement})
+        iam.put_user_policy(UserName="u", PolicyName="p", PolicyDocument=policy)
+
+    key = iam.create_access_key(UserName="u")["AccessKey"]
+    mine = boto3.client(
+        "dynamodb", endpoint_url=server.url, region_name=REGION, aws_access_key_id=key["AccessKeyId"],
+        aws_secret_access_key=key["SecretAccessKey"],
+    )  # fmt: skip
+    allow("dynamodb:*")
+    code, message = refusal(mine.enable_kinesis_streaming_destination, **place)
+    assert (code, "kinesis:PutRecords" in message) == ("AccessDeniedException", True)
+    allow("dynamodb:*", "kinesis:PutRecords")
+    assert mine.enable_kinesis_streaming_destination(**place)["DestinationStatus"] == "ENABLING"

@@ -168,3 +168,10 @@ def test_enhanced_monitoring__counts_each_shard(kinesis: Any, client: Callable[.
     kinesis.disable_enhanced_monitoring(StreamName="s", ShardLevelMetrics=["ALL"])
     described = kinesis.describe_stream(StreamName="s")["StreamDescription"]["EnhancedMonitoring"]
     assert described == [{"ShardLevelMetrics": []}]
+
+
+def test_iterator__at_a_time_to_come_is_refused(kinesis: Any) -> None:
+    kinesis.create_stream(StreamName="s", ShardCount=1)
+    later = datetime.now(UTC) + timedelta(days=4000)
+    code, message = error_of(iterator, kinesis=kinesis, kind="AT_TIMESTAMP", Timestamp=later)
+    assert (code, "cannot be greater than the currentTimestampInMillis" in message) == ("InvalidArgumentException", True)

@@ -30,7 +30,8 @@ TAGS_PER_STREAM_MAX = 50
 LIST_TAGS_DEFAULT = 50
 
 # How much one step of a worker may do before it lets others have the store.
-TRIM_ENTRIES_PER_STEP = 5_000
+# A value of a log has up to 60,000 bytes, so this is 15 MB.
+TRIM_ENTRIES_PER_STEP = 250
 TRIM_PAUSE_SECONDS = 60.0
 # Cached routing tables of streams; a server with more streams builds some anew.
 ROUTES_CACHED_MAX = 10_000

@@ -174,6 +174,11 @@ def _start(
             raise errors.InvalidArgumentException(
                 "Must either specify timestamp parameter for AT_TIMESTAMP or not use this iterator type."
             )
+        if timestamp > ctx.clock.now():
+            raise errors.InvalidArgumentException(
+                "The timestampInMillis parameter cannot be greater than the currentTimestampInMillis. "
+                f"timestampInMillis: {round(timestamp * 1000)}, currentTimestampInMillis: {ctx.clock.now_ms()}"
+            )
         return state.place_at(ctx.tx, shard_log, round(timestamp * 1000))
     if sequence is None:
         raise errors.InvalidArgumentException(f"Must specify startingSequenceNumber parameter for {kind} shard iterator type.")

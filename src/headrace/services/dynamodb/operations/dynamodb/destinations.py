@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from headrace.kit.errors import ValidationException
+from headrace.kit.errors import AccessDeniedException, ValidationException
 from headrace.operation import Context, operation
 from headrace.services.dynamodb import errors, feeds, limits, state
 from headrace.services.dynamodb.state import Destination, Feed, StreamRow, Table
@@ -109,6 +109,11 @@ def _active(ctx: Context, table: Table, stream_arn: str, verb: str) -> Destinati
 
 
 def _check_target(ctx: Context, stream_arn: str) -> None:
+    """The stream is there, and whoever asks may put records into it himself: the table's changes go there in his name."""
+    if not ctx.principal.is_root and not ctx.ports.authority.allows(ctx, ctx.principal, "kinesis:PutRecords", stream_arn):
+        raise AccessDeniedException(
+            f"User: {ctx.principal.arn} is not authorized to perform: kinesis:PutRecords on resource: {stream_arn}"
+        )
     try:
         ctx.ports.sources["kinesis"].shards(ctx, stream_arn)
     except LookupError:
