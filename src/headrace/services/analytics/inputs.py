@@ -1,10 +1,10 @@
 """Reads an application's inputs: what is new in their shards, in the order of its arrival."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from headrace.operation import Context
-from headrace.ports import RecordSource, SourceRecord, SourceShard
+from headrace.ports import RecordSource, SourceBatch, SourceRecord, SourceShard
 from headrace.services.analytics import configuration, functions, limits, state
 from headrace.services.analytics.engine.schema import Raw
 from headrace.services.analytics.state import Application, Position
@@ -23,6 +23,21 @@ class Read(NamedTuple):
     behind_ms: int
     taken: int
     size_bytes: int
+
+
+class _Batch(NamedTuple):
+    """What was read of one shard, from the place `begin` on."""
+
+    part: Mapping[str, Any]
+    arn: str
+    place: Place
+    begin: str
+    batch: SourceBatch
+
+    @property
+    def more(self) -> bool:
+        """Whether the shard holds more than was read."""
+        return self.batch.millis_behind > 0
 
 
 class Inputs:
@@ -44,31 +59,49 @@ class Inputs:
         )
 
     def read(self, ctx: Context) -> Read:
-        """The next records of all shards that can be read now."""
+        """The next records of all shards that can be read now, as far as no record that is still to be read came before them."""
+        found = [one for part in self._application.inputs for one in self._batches(ctx, part)]
+        # What a shard still holds came after the last record that was read of it: later ones of other shards wait for those.
+        until = min((one.batch.records[-1].arrived_at for one in found if one.more and one.batch.records), default=float("inf"))
         records: dict[str, list[tuple[float, Raw]]] = {}
         positions: dict[Place, Position] = {}
-        behind_ms = count = size_bytes = 0
         caught_up = True
-        for part in self._application.inputs:
-            source, arn = _source(ctx, part)
-            names = configuration.stream_names(part)
-            open_shards = self._open_shards(ctx, part["InputId"], source, arn)
-            limit = max(1, limits.RECORDS_PER_STEP // max(1, len(open_shards)))
-            for shard_id in open_shards:
-                place = (part["InputId"], shard_id)
-                position = self.positions.get(place) or self._first(ctx, place, source, arn)
-                batch = source.read(ctx, arn, shard_id, position.place, limit, limits.SIZE_PER_STEP_BYTES)
-                if batch.ended or batch.position != position.place or place not in self.positions:
-                    positions[place] = Position(batch.position, batch.ended)
-                caught_up = caught_up and not batch.millis_behind
-                behind_ms = max(behind_ms, batch.millis_behind)
-                count += len(batch.records)
-                size_bytes += sum(len(record.data) for record in batch.records)
-                stream = names[_number(shard_id) % len(names)]
-                records.setdefault(stream, []).extend(_raw(ctx, self._application, part, arn, shard_id, batch.records))
-        # In the order of arrival, whatever shard they came from.
-        ordered = {name: [raw for _, raw in sorted(found, key=lambda one: one[0])] for name, found in records.items() if found}
+        count = size_bytes = 0
+        for one in found:
+            taken = [record for record in one.batch.records if record.arrived_at <= until]
+            whole = len(taken) == len(one.batch.records)
+            # A shard that has ended may have children, which are not read yet.
+            caught_up = caught_up and whole and not one.more and not one.batch.ended
+            position = self._behind(one, taken, whole)
+            if position is not None:
+                positions[one.place] = position
+            count += len(taken)
+            size_bytes += sum(len(record.data) for record in taken)
+            names = configuration.stream_names(one.part)
+            stream = names[_number(one.place[1]) % len(names)]
+            records.setdefault(stream, []).extend(_raw(ctx, self._application, one, taken))
+        ordered = {name: [raw for _, raw in sorted(rows, key=lambda row: row[0])] for name, rows in records.items() if rows}
+        behind_ms = max((one.batch.millis_behind for one in found), default=0)
         return Read(ordered, positions, caught_up, behind_ms, count, size_bytes)
+
+    def _behind(self, one: "_Batch", taken: Sequence[SourceRecord], whole: bool) -> Position | None:
+        """Where a shard is read on, if that is another place than before."""
+        if whole:
+            made = Position(one.batch.position, one.batch.ended)
+        else:
+            made = Position(taken[-1].sequence_number if taken else one.begin)
+        known = self.positions.get(one.place)
+        return None if known is not None and (known.place, known.ended) == (made.place, made.ended) else made
+
+    def _batches(self, ctx: Context, part: Mapping[str, Any]) -> Iterator["_Batch"]:
+        source, arn = _source(ctx, part)
+        open_shards = self._open_shards(ctx, part["InputId"], source, arn)
+        limit = max(1, limits.RECORDS_PER_STEP // max(1, len(open_shards)))
+        for shard_id in open_shards:
+            place = (part["InputId"], shard_id)
+            position = self.positions.get(place) or self._first(ctx, place, source, arn)
+            batch = source.read(ctx, arn, shard_id, position.place, limit, limits.SIZE_PER_STEP_BYTES)
+            yield _Batch(part, arn, place, position.place, batch)
 
     def _first(self, ctx: Context, place: Place, source: RecordSource, arn: str) -> Position:
         input_id, shard_id = place
@@ -103,13 +136,14 @@ def _number(shard_id: str) -> int:
 
 
 def _raw(
-    ctx: Context, application: Application, part: Mapping[str, Any], arn: str, shard_id: str, records: Sequence[SourceRecord]
-) -> list[tuple[float, Raw]]:
+    ctx: Context, application: Application, of: _Batch, records: Sequence[SourceRecord]
+) -> list[tuple[float, Raw]]:  # fmt: skip
     """The records as the engine takes them, with their arrival; first seen by the input's function, if it has one."""
-    processor = (part.get("InputProcessingConfiguration") or {}).get("InputLambdaProcessor")
+    processor = (of.part.get("InputProcessingConfiguration") or {}).get("InputLambdaProcessor")
+    shard_id = of.place[1]
     data: Sequence[bytes | None] = [record.data for record in records]
     if processor is not None and records:
-        data = functions.preprocess(ctx, application, processor["ResourceARN"], arn, shard_id, records)
+        data = functions.preprocess(ctx, application, processor["ResourceARN"], of.arn, shard_id, records)
     return [
         (
             record.arrived_at,
