@@ -84,7 +84,7 @@ class Analysis:
             due = ended or (next_ms is not None and next_ms <= now_ms)
             if self._input and (records or due):
                 # While there is more to read, time is what the records say; then it is the clock's.
-                pushed = {self._input: records} if records else {}
+                pushed = self.pushed(records)
                 # At the end of what is looked at, the windows that are open end, too.
                 moment = (next_ms or now_ms) if ended else now_ms if at_tip else None
                 step = self._engine.step(pushed, moment, watch=[OUTPUT, ERROR_STREAM])
@@ -115,6 +115,10 @@ class Analysis:
             for record in self._tail.read(shard)
         ]
         return sorted(found, key=lambda one: one.arrival_ms)
+
+    def pushed(self, records: list[Raw]) -> dict[str, list[Raw]]:
+        """The records by the stream of the query that they are for."""
+        return {self._input: records} if records else {}
 
     def _open(self, records: list[Raw]) -> None:
         """Find the columns in the first records, and compile the query. A name is as it is written where it is quoted."""

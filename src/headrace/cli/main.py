@@ -20,6 +20,7 @@ COMMANDS = {
     "invoke": "run a function, and print its answer and its log",
     "logs": "show a function's log, or follow it",
     "bill": "show what functions used, and what the same costs at AWS",
+    "sql": "show a SELECT over the streams within an application, live",
     "env": "print the exports that point the AWS CLI and SDKs here",
     "status": "show what runs and how it flows",
     "doctor": "say what is wrong and how to mend it",
