@@ -66,6 +66,11 @@ $(CLIENTS)/video/.ready: tests/clients/video/pom.xml $(wildcard tests/clients/vi
 	@mvn --quiet --batch-mode -f tests/clients/video/pom.xml process-classes
 	@touch $@
 
+$(CLIENTS)/beam/.ready: tests/clients/beam/pom.xml $(wildcard tests/clients/beam/src/main/java/headrace/*.java)
+	@rm -rf $(@D)/lib
+	@mvn --quiet --batch-mode -f tests/clients/beam/pom.xml process-classes
+	@touch $@
+
 $(CLIENTS)/javascript/.ready: $(wildcard $(JAVASCRIPT)/*)
 	@mkdir -p $(@D)
 	@cp $(JAVASCRIPT)/* $(@D)
@@ -80,7 +85,7 @@ $(CLIENTS)/kclpy/.ready: tests/clients/kclpy/requirements.txt
 	@$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
-clients: $(VENV) $(CLIENTS)/java/.ready $(CLIENTS)/video/.ready $(CLIENTS)/kclpy/.ready $(CLIENTS)/javascript/.ready $(CLIENTS)/go/kinesis ## real clients: SDKs, KCL, KPL (RECORDS=200000: more of them)
+clients: $(VENV) $(CLIENTS)/java/.ready $(CLIENTS)/video/.ready $(CLIENTS)/beam/.ready $(CLIENTS)/kclpy/.ready $(CLIENTS)/javascript/.ready $(CLIENTS)/go/kinesis ## real clients: SDKs, KCL, KPL, Beam (RECORDS=200000: more of them)
 	HEADRACE_CLIENTS_RECORDS=$(or $(RECORDS),20000) $(BIN)/pytest tests/clients --ignore=tests/clients/test_flink.py $(ARGS)
 
 java-runtime: ## fetch AWS's client for Java functions into the cache (once; needs Maven)
