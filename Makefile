@@ -36,7 +36,7 @@ build/sam/.ready: tests/e2e/requirements.txt
 	@touch $@
 
 e2e: $(VENV) build/sam/.ready ## deploy the bank with AWS's SAM CLI, in a venv of its own
-	$(BIN)/pytest tests/e2e $(ARGS)
+	$(BIN)/pytest tests/e2e --ignore=tests/e2e/functions $(ARGS)
 
 # What browsers run: taken as packages, without what those would bring along.
 build/browser/.ready: tests/browser/packages.sha256
@@ -87,6 +87,17 @@ $(CLIENTS)/kclpy/.ready: tests/clients/kclpy/requirements.txt
 
 clients: $(VENV) $(CLIENTS)/java/.ready $(CLIENTS)/video/.ready $(CLIENTS)/beam/.ready $(CLIENTS)/kclpy/.ready $(CLIENTS)/javascript/.ready $(CLIENTS)/go/kinesis ## real clients: SDKs, KCL, KPL, Beam (RECORDS=200000: more of them)
 	HEADRACE_CLIENTS_RECORDS=$(or $(RECORDS),20000) $(BIN)/pytest tests/clients --ignore=tests/clients/test_flink.py $(ARGS)
+
+build/functions/.ready: tests/e2e/functions/requirements.txt tests/e2e/functions/package.json
+	@rm -rf build/functions && mkdir -p build/functions/python/python build/functions/node/nodejs
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --target build/functions/python/python -r $<
+	@rm -rf build/functions/python/python/botocore* build/functions/python/python/boto3*
+	@cp tests/e2e/functions/package.json build/functions/node/nodejs/
+	@if command -v npm >/dev/null; then npm install --silent --no-audit --no-fund --prefix build/functions/node/nodejs; fi
+	@touch $@
+
+functions: $(VENV) build/functions/.ready ## run functions that others wrote: Powertools, middy, FastAPI
+	$(BIN)/pytest tests/e2e/functions $(ARGS)
 
 java-runtime: ## fetch AWS's client for Java functions into the cache (once; needs Maven)
 	@cp src/headrace/services/lambda_/engine/java_runtime.xml build-java.xml && mvn -q -f build-java.xml dependency:copy-dependencies \

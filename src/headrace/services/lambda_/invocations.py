@@ -180,6 +180,7 @@ def environment(ctx: Context, version: Version) -> Mapping[str, str]:
     scheme = "https" if ctx.settings.tls_certificate else "http"
     return {
         "PATH": "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin",
+        "HOME": "/tmp",  # there is no /etc/passwd to find one in
         "LANG": "en_US.UTF-8",
         "TZ": ":UTC",
         **_OF_LANGUAGE.get(runtimes.language(version.runtime), {}),

@@ -9,6 +9,8 @@ import { pathToFileURL } from "node:url";
 import util from "node:util";
 
 const [host, port] = process.env.AWS_LAMBDA_RUNTIME_API.split(":");
+// Kept: libraries put their own in place of it, to trace what functions call.
+const httpRequest = http.request;
 const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
 const API = "/2018-06-01/runtime";
 const STREAMING = Symbol.for("aws.lambda.runtime.handler.streaming");
@@ -17,7 +19,7 @@ let requestId = "";
 
 function request(method, target, body, headers = {}) {
   return new Promise((resolve, reject) => {
-    const sent = http.request({ host, port, method, path: API + target, agent, headers }, (answer) => {
+    const sent = httpRequest({ host, port, method, path: API + target, agent, headers }, (answer) => {
       const parts = [];
       answer.on("data", (part) => parts.push(part));
       answer.on("end", () => resolve({ headers: answer.headers, body: Buffer.concat(parts) }));
@@ -35,7 +37,8 @@ function post(target, text, headers = {}) {
 
 function describe(error) {
   if (util.types.isNativeError(error) || error instanceof Error) {
-    return { errorType: error.name || "Error", errorMessage: error.message, trace: (error.stack || "").split("\n") };
+    const cause = error.cause instanceof Error ? { cause: describe(error.cause) } : {};
+    return { errorType: error.name || "Error", errorMessage: error.message, trace: (error.stack || "").split("\n"), ...cause };
   }
   return { errorType: typeof error, errorMessage: String(error), trace: [] };
 }
@@ -104,7 +107,7 @@ class ResponseStream extends Writable {
       "Content-Type": this.type, "Transfer-Encoding": "chunked", "Lambda-Runtime-Function-Response-Mode": "streaming",
       Trailer: ["Lambda-Runtime-Function-Error-Type", "Lambda-Runtime-Function-Error-Body"],
     };
-    this.sent = http.request({ host, port, agent, method: "POST", path: `${API}/invocation/${this.id}/response`, headers }, (answer) => {
+    this.sent = httpRequest({ host, port, agent, method: "POST", path: `${API}/invocation/${this.id}/response`, headers }, (answer) => {
       answer.resume();
       answer.on("end", () => this.resolve());
     });
