@@ -8,7 +8,7 @@ import asyncio
 import itertools
 import logging
 import uuid
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -181,19 +181,37 @@ class Gateway:
         if isinstance(response.body, bytes):
             protocol.response_bytes(response.status, response.headers, response.body)
             return
-        transport = protocol.response_stream(response.status, response.headers)
         drain = self.drains.open(client)
         try:
+            transport = protocol.response_stream(response.status, response.headers)
             if isinstance(response.body, AsyncGenerator):
                 await self.push(response.body, transport, drain)
-                return
-            parts = iter(response.body)
+            else:
+                await self._send_parts(response.body, protocol, transport, dispatcher, drain)
+        finally:
+            drain.close()
+            # What was made for this answer (a producer's place, a file) is let go of, however it ended.
+            close = getattr(response.body, "close", None)
+            if close is not None:
+                await dispatcher.in_thread(close)
+
+    async def _send_parts(
+        self, body: Iterator[bytes], protocol: Any, transport: Any, dispatcher: Dispatcher, drain: Drain
+    ) -> None:
+        parts = iter(body)
+        gone = asyncio.ensure_future(protocol.client_disconnect())
+        try:
             while (part := await dispatcher.in_thread(lambda: next(parts, None))) is not None:
+                if not part:
+                    # Nothing yet: so an answer that has nothing to send for a while learns that nobody listens.
+                    if gone.done() or self.ending:
+                        return
+                    continue
                 if not await drain.room(len(part), SEND_WAIT_MAX_SECONDS):
                     raise ConnectionError("the client takes nothing")
                 await transport.send_bytes(part)
         finally:
-            drain.close()
+            gone.cancel()
 
     async def _page(self, scope: Any, request: HttpRequest, protocol: Any, dispatcher: Dispatcher) -> None:
         if request.raw_path == "/_headrace/health":
