@@ -9,6 +9,7 @@ from headrace.services.cloudformation.resources.kind import (
     Kind,
     Naming,
     Properties,
+    ResourceFailed,
     pairs,
     pick,
     tag_changes,
@@ -126,6 +127,10 @@ def _change(table: Mapping[str, Any], new: Properties, old: Properties) -> dict[
         has_class = table.get("TableClassSummary", {}).get("TableClass", "STANDARD")
         if has_class != new.get("TableClass", "STANDARD"):
             return {"TableClass": new.get("TableClass", "STANDARD")}
+    if "OnDemandThroughput" in new and new.get("OnDemandThroughput") != old.get("OnDemandThroughput"):
+        most = {name: int(value) for name, value in new["OnDemandThroughput"].items()}
+        if most != pick(table.get("OnDemandThroughput", {}), *most):
+            return {"OnDemandThroughput": most}
     return _index_change(table, new)
 
 
@@ -163,4 +168,85 @@ TABLE = Kind(
     create=_create, ready=_ready, finish=_finish, read=_read, update=_update, delete=_delete, slow=True,
 )  # fmt: skip
 
-KINDS = (TABLE,)
+
+def _own(call: Call, properties: Properties) -> dict[str, Any]:
+    """A global table's properties as those of the table in the stack's own region."""
+    replicas = {one["Region"]: one for one in properties.get("Replicas") or ()}
+    if call.region not in replicas:
+        raise ResourceFailed("Replicas must include the region of the stack")
+    for region, one in replicas.items():
+        if region != call.region and set(one) != {"Region"}:
+            raise ResourceFailed(f"Headrace supports no settings of the replica in {region}: give its Region alone")
+    own = pick(
+        replicas[call.region], "PointInTimeRecoverySpecification", "DeletionProtectionEnabled", "TableClass", "Tags",
+        Region="Region",
+    )  # fmt: skip
+    if set(replicas[call.region]) != set(own):
+        raise ResourceFailed("Headrace does not support all of these settings of a replica")
+    own.pop("Region")
+    shared = {name: value for name, value in properties.items() if name not in ("Replicas", "TableName")}
+    if len(replicas) > 1:
+        shared.setdefault("StreamSpecification", {"StreamViewType": "NEW_AND_OLD_IMAGES"})
+    return {**shared, **own}
+
+
+def _others(call: Call, properties: Properties) -> set[str]:
+    return {one["Region"] for one in properties.get("Replicas") or () if one["Region"] != call.region}
+
+
+def _fit_replicas(call: Call, name: str, properties: Properties, kinds: tuple[str, ...] = ("Delete", "Create")) -> bool:
+    """Remove or add one replica; whether none was to be."""
+    has = {one["RegionName"] for one in _describe(call, name).get("Replicas", ())}
+    wanted = _others(call, properties)
+    for kind in kinds:
+        for region in sorted(has - wanted if kind == "Delete" else wanted - has):
+            call("dynamodb", "UpdateTable", TableName=name, ReplicaUpdates=[{kind: {"RegionName": region}}])
+            return False
+    return True
+
+
+def _create_global(call: Call, name: str, properties: Properties) -> str:
+    return _create(call, name, _own(call, properties))
+
+
+def _ready_global(call: Call, name: str, properties: Properties) -> bool:
+    replicas = _describe(call, name).get("Replicas", ())
+    return _ready(call, name, properties) and all(one["ReplicaStatus"] == "ACTIVE" for one in replicas)
+
+
+def _finish_global(call: Call, name: str, properties: Properties) -> None:
+    _finish(call, name, _own(call, properties))
+    while not _fit_replicas(call, name, properties):
+        pass
+
+
+def _update_global(call: Call, name: str, new: Properties, old: Properties) -> bool:
+    # A stream can be switched off when the replicas are gone, and must be on before they come.
+    return (
+        _fit_replicas(call, name, new, ("Delete",))
+        and _update(call, name, _own(call, new), _own(call, old))
+        and _fit_replicas(call, name, new, ("Create",))
+    )
+
+
+def _delete_global(call: Call, name: str, properties: Properties) -> None:
+    while not _fit_replicas(call, name, {}):
+        pass
+    _delete(call, name, properties)
+
+
+GLOBAL_TABLE = Kind(
+    type="AWS::DynamoDB::GlobalTable",
+    naming=Naming("TableName", 255),
+    required=("KeySchema", "AttributeDefinitions", "Replicas"),
+    fixed=("TableName", "KeySchema", "LocalSecondaryIndexes"),
+    mutable=(
+        "AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "StreamSpecification", "SSESpecification",
+        "TimeToLiveSpecification", "Replicas",
+    ),
+    attributes=("Arn", "StreamArn", "TableId"),
+    create=_create_global, ready=_ready_global, finish=_finish_global, read=_read, update=_update_global,
+    delete=_delete_global, slow=True, takes_stack_tags=False,
+)  # fmt: skip
+
+KINDS = (TABLE, GLOBAL_TABLE)
