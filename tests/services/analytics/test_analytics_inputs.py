@@ -71,3 +71,9 @@ def test_closed_shard__its_children_come_before_the_clock(monkeypatch: pytest.Mo
     assert arrivals(found) == [1, 2, 3, 4]
     assert not found[0].caught_up
     assert found[-1].caught_up
+
+
+def test_clock_that_was_set_back__loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = Source({"shardId-0": [50.0, 40.0, 41.0, 60.0, 42.0, 70.0], "shardId-1": [45.0, 65.0]})
+    found = steps(*reader(source, monkeypatch, 4))
+    assert sorted(arrivals(found)) == [40, 41, 42, 45, 50, 60, 65, 70]

@@ -10,7 +10,10 @@ import msgspec
 from headrace.operation import Context
 from headrace.ports import Invocation, SourceRecord
 from headrace.services.analytics import reports
+from headrace.services.analytics.engine.schema import Failure
 from headrace.services.analytics.state import Application
+
+_FAILED = "Lambda.ProcessingFailed"
 
 
 class FunctionFailed(Exception):
@@ -19,8 +22,8 @@ class FunctionFailed(Exception):
 
 def preprocess(
     ctx: Context, application: Application, function_arn: str, stream_arn: str, shard_id: str, records: Sequence[SourceRecord]
-) -> list[bytes | None]:
-    """What the function makes of each record: its new bytes, or None when it was dropped or could not be processed."""
+) -> list[bytes | Failure | None]:
+    """What the function makes of each record: its new bytes, None when it was dropped, or why it was not processed."""
     event = {
         "invocationId": ctx.ids.uuid(),
         "applicationArn": application.arn,
@@ -40,7 +43,7 @@ def preprocess(
         ],
     }
     answers = _answers(_invoke(ctx, function_arn, event))
-    found: list[bytes | None] = []
+    found: list[bytes | Failure | None] = []
     for record in records:
         answer = answers.get(record.sequence_number)
         result = None if answer is None else answer.get("result")
@@ -51,9 +54,12 @@ def preprocess(
                 continue
             except (binascii.Error, ValueError):
                 result = None
-        if result != "Dropped":
-            reports.problem(ctx, application, "Lambda.ProcessingFailed", f"Record {record.sequence_number} was not processed.")
-        found.append(None)
+        if result == "Dropped":
+            found.append(None)
+            continue
+        reason = f"The function did not process record {record.sequence_number}."
+        reports.problem(ctx, application, _FAILED, reason)
+        found.append(Failure(record.data, round(record.arrived_at * 1000), _FAILED, reason))
     return found
 
 

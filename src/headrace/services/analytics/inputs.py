@@ -1,12 +1,13 @@
 """Reads an application's inputs: what is new in their shards, in the order of its arrival."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from headrace.operation import Context
 from headrace.ports import RecordSource, SourceBatch, SourceRecord, SourceShard
 from headrace.services.analytics import configuration, functions, limits, state
-from headrace.services.analytics.engine.schema import Raw
+from headrace.services.analytics.engine.schema import Failure, Raw
 from headrace.services.analytics.state import Application, Position
 
 _AT_LATEST = {"NOW": "LATEST", "TRIM_HORIZON": "TRIM_HORIZON", "LAST_STOPPED_POINT": "LATEST"}
@@ -23,6 +24,7 @@ class Read(NamedTuple):
     behind_ms: int
     taken: int
     size_bytes: int
+    failures: Sequence[Failure] = ()
 
 
 class _Batch(NamedTuple):
@@ -38,6 +40,11 @@ class _Batch(NamedTuple):
     def more(self) -> bool:
         """Whether the shard holds more than was read."""
         return self.batch.millis_behind > 0
+
+    @property
+    def latest(self) -> float:
+        """When the last of its records came: by a clock that may have been set back between them."""
+        return max(record.arrived_at for record in self.batch.records)
 
 
 class Inputs:
@@ -61,14 +68,15 @@ class Inputs:
     def read(self, ctx: Context) -> Read:
         """The next records of all shards that can be read now, as far as no record that is still to be read came before them."""
         found = [one for part in self._application.inputs for one in self._batches(ctx, part)]
-        # What a shard still holds came after the last record that was read of it: later ones of other shards wait for those.
-        until = min((one.batch.records[-1].arrived_at for one in found if one.more and one.batch.records), default=float("inf"))
+        # What a shard still holds came after what was read of it: later ones of other shards wait for those.
+        until = min((one.latest for one in found if one.more and one.batch.records), default=float("inf"))
         records: dict[str, list[tuple[float, Raw]]] = {}
         positions: dict[Place, Position] = {}
+        failures: list[Failure] = []
         caught_up = True
         count = size_bytes = 0
         for one in found:
-            taken = [record for record in one.batch.records if record.arrived_at <= until]
+            taken = list(takewhile(lambda record: record.arrived_at <= until, one.batch.records))
             whole = len(taken) == len(one.batch.records)
             # A shard that has ended may have children, which are not read yet.
             caught_up = caught_up and whole and not one.more and not one.batch.ended
@@ -79,10 +87,12 @@ class Inputs:
             size_bytes += sum(len(record.data) for record in taken)
             names = configuration.stream_names(one.part)
             stream = names[_number(one.place[1]) % len(names)]
-            records.setdefault(stream, []).extend(_raw(ctx, self._application, one, taken))
+            ready, failed = _raw(ctx, self._application, one, taken)
+            records.setdefault(stream, []).extend(ready)
+            failures += failed
         ordered = {name: [raw for _, raw in sorted(rows, key=lambda row: row[0])] for name, rows in records.items() if rows}
         behind_ms = max((one.batch.millis_behind for one in found), default=0)
-        return Read(ordered, positions, caught_up, behind_ms, count, size_bytes)
+        return Read(ordered, positions, caught_up, behind_ms, count, size_bytes, failures)
 
     def _behind(self, one: "_Batch", taken: Sequence[SourceRecord], whole: bool) -> Position | None:
         """Where a shard is read on, if that is another place than before."""
@@ -137,18 +147,19 @@ def _number(shard_id: str) -> int:
 
 def _raw(
     ctx: Context, application: Application, of: _Batch, records: Sequence[SourceRecord]
-) -> list[tuple[float, Raw]]:  # fmt: skip
-    """The records as the engine takes them, with their arrival; first seen by the input's function, if it has one."""
+) -> tuple[list[tuple[float, Raw]], list[Failure]]:
+    """The records as the engine takes them, with their arrival; first seen by the input's function, which may fail on some."""
     processor = (of.part.get("InputProcessingConfiguration") or {}).get("InputLambdaProcessor")
     shard_id = of.place[1]
-    data: Sequence[bytes | None] = [record.data for record in records]
+    data: Sequence[bytes | Failure | None] = [record.data for record in records]
     if processor is not None and records:
         data = functions.preprocess(ctx, application, processor["ResourceARN"], of.arn, shard_id, records)
-    return [
+    found = [
         (
             record.arrived_at,
             Raw(one, round(record.arrived_at * 1000), record.partition_key, record.sequence_number, shard_id),
         )
         for record, one in zip(records, data, strict=True)
-        if one is not None
+        if isinstance(one, bytes)
     ]
+    return found, [one for one in data if isinstance(one, Failure)]

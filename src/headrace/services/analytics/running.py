@@ -157,7 +157,9 @@ class Run:
         if not read.taken and not read.positions and not (due and read.caught_up):
             return None
         # While there is more to read, time is what the records say; then it is the clock's.
-        step = engine.step(read.records, now_ms if read.caught_up else None, configuration.outputs_of(self._application))
+        step = engine.step(
+            read.records, now_ms if read.caught_up else None, configuration.outputs_of(self._application), failures=read.failures
+        )
         return _Made(read, step)
 
     def _has_processors(self) -> bool:

@@ -19,6 +19,7 @@ import msgspec
 from headrace.services.analytics.engine.schema import (
     Column,
     Discovered,
+    Failure,
     InputSchema,
     Output,
     Raw,
@@ -78,12 +79,14 @@ class Engine:
         outputs: Sequence[Output] = (),
         watch: Sequence[str] = (),
         checkpoint: bool = True,
+        failures: Sequence[Failure] = (),
     ) -> Step:
         """Push records of input streams, in their order, then move the clock to `now_ms` if given, and take what came of it.
 
         `outputs`: streams whose rows are wanted as encoded records. `watch`: streams whose rows are wanted as values (live view).
         Without a `checkpoint` the step has no pieces: what changed is among those of the next step that has one. Many groups that
-        are touched at random make pieces costly: then one checkpoint for several steps is cheaper.
+        are touched at random make pieces costly: then one checkpoint for several steps is cheaper. `failures`: records that could
+        not be got ready for the engine; they go to the error stream.
         """
         sent = {
             stream: [
@@ -97,7 +100,8 @@ class Engine:
         }
         wanted = [[one.stream, one.kind] for one in outputs]
         encoded, rows, pieces, counts, next_ms = self._call(
-            "step", records=sent, now_ms=now_ms, outputs=wanted, watch=list(watch), checkpoint=checkpoint
+            "step", records=sent, now_ms=now_ms, outputs=wanted, watch=list(watch), checkpoint=checkpoint,
+            failures=[[one.data, one.arrival_ms, one.name, one.reason] for one in failures],
         )  # fmt: skip
         named = {stream: [dict(zip(names, row, strict=True)) for row in found] for stream, (names, found) in rows.items()}
         return Step(encoded, named, pieces, counts, next_ms)

@@ -10,7 +10,7 @@ import resource
 import socket
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -81,9 +81,12 @@ class Worker:
         outputs: list[list[str]],
         watch: list[str],
         checkpoint: bool = True,
+        failures: Sequence[tuple[bytes, int, str, str]] = (),
     ) -> list[Any]:
         """Records in, rows and changes out."""
         program = self._opened()
+        for data, arrival_ms, name, reason in failures:
+            program.error(reason, data, arrival_ms, name)
         self._program = None  # if this fails, what the program holds is of no use
         answer = self._stepped(program, records, now_ms, outputs, watch)
         answer[2] = program.changes() if checkpoint else {}

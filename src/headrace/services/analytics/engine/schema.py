@@ -87,6 +87,16 @@ class Raw:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """A record for the error stream: its bytes, when it arrived, the error's name, and the reason."""
+
+    data: bytes
+    arrival_ms: int
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Output:
     """What a destination takes: an in-application stream, written as JSON objects or CSV lines."""
 
