@@ -7,6 +7,7 @@ streams of one share its room.
 """
 
 import asyncio
+import contextlib
 import os
 import socket
 import struct
@@ -16,6 +17,8 @@ ROOM_BYTES = 4 << 20
 LOOK_AFTER_BYTES = 256 << 10
 LOOK_PAUSE_MIN_SECONDS = 0.001
 LOOK_PAUSE_MAX_SECONDS = 0.05
+# A server that stops waits so long for clients to take what they were sent.
+END_GRACE_SECONDS = 3.0
 
 _INFO_SIZE_BYTES = 136
 _ACKNOWLEDGED_OFFSET = 120  # tcp_info.tcpi_bytes_acked
@@ -26,20 +29,31 @@ class Drains:
 
     def __init__(self) -> None:
         self._drains: dict[str, Drain] = {}
+        self.ending = False
 
     def open(self, client: str) -> "Drain":
         """The connection of a client; `close` it when all is sent."""
         drain = self._drains.get(client)
         if drain is None:
-            drain = self._drains[client] = Drain(client, self._drains)
+            drain = self._drains[client] = Drain(client, self)
         drain.senders += 1
         return drain
+
+    def forget(self, client: str) -> None:
+        """Nothing is sent to the client any more."""
+        self._drains.pop(client, None)
+
+    def end(self) -> None:
+        """The server stops: nobody waits any more, and a moment later those who still take nothing are cut off."""
+        self.ending = True
+        for drain in self._drains.values():
+            asyncio.get_running_loop().call_later(END_GRACE_SECONDS, drain.cut)
 
 
 class Drain:
     """What is on its way over one connection."""
 
-    def __init__(self, client: str, drains: dict[str, "Drain"]) -> None:
+    def __init__(self, client: str, drains: Drains) -> None:
         self.senders = 0
         self._client = client
         self._drains = drains
@@ -53,7 +67,16 @@ class Drain:
         """One sender is done."""
         self.senders -= 1
         if not self.senders:
-            self._drains.pop(self._client, None)
+            self._drains.forget(self._client)
+
+    def cut(self) -> None:
+        """End the connection, if the client has not taken all."""
+        acknowledged = _acknowledged(self._descriptor, self._peer)
+        if self._descriptor is not None and acknowledged is not None and acknowledged < self._sent_bytes:
+            with contextlib.suppress(OSError):
+                connection = socket.socket(fileno=os.dup(self._descriptor))
+                with connection:
+                    connection.shutdown(socket.SHUT_RDWR)
 
     async def room(self, size_bytes: int, wait_max_seconds: float) -> bool:
         """Wait until there is room for so many bytes more, and count them; False when there was none for too long."""
@@ -74,7 +97,7 @@ class Drain:
                 return True
             # Framing, and answers to others over the connection, are acknowledged beside what is counted here.
             self._sent_bytes = max(self._sent_bytes, acknowledged)
-            if self._sent_bytes - acknowledged < ROOM_BYTES:
+            if self._sent_bytes - acknowledged < ROOM_BYTES or self._drains.ending:
                 self._unseen_bytes = 0
                 return True
             if loop.time() > until:

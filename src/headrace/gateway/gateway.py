@@ -105,6 +105,7 @@ class Gateway:
     def end_pushes(self) -> None:
         """End the answers that go on for as long as nobody ends them: the server is about to wait for its last requests."""
         self.ending = True
+        self.drains.end()
         for task in self._pushing:
             task.cancel()
         for body in self.endless:
