@@ -330,6 +330,18 @@ def test_reference_table__joined_from_s3(world: World, server: HeadraceServer) -
     assert _sorted(rows) == [{"COMPANY": "Alpha", "PRICE": 1.0}, {"COMPANY": "Beta", "PRICE": 2.0}]
 
 
+def test_reference_table_that_comes_later__is_missed_at_the_start(world: World) -> None:
+    code = (
+        'CREATE OR REPLACE STREAM "OUT" (COMPANY VARCHAR(16)); CREATE OR REPLACE PUMP "P" AS INSERT INTO "OUT" '
+        'SELECT STREAM n.COMPANY FROM "SOURCE_SQL_STREAM_001" AS s JOIN NAMES AS n ON s.TICKER = n.TICKER;'
+    )
+    wrong = FILTER.replace('INTO "OUT"', 'INTO "NOWHERE"')
+    assert code_of(lambda: world.create(wrong, "wrong")) == "CodeValidationException"
+    world.create(code)
+    assert code_of(world.start) == "InvalidApplicationConfigurationException"
+    assert world.status() == "READY"
+
+
 @pytest.fixture
 def own_server(tmp_path: Path) -> Iterator[HeadraceServer]:
     running = HeadraceServer(tmp_path / "data").start()

@@ -94,6 +94,10 @@ def _check(application: Application) -> None:
 def start(ctx: Context, name: str, positions: Mapping[str, str]) -> None:
     """Let an application run: from where its inputs were read to, or from the positions that are given by the inputs' ids."""
 
+    found = ctx.snapshot(lambda inner: state.find(inner, name))
+    if found.status == state.READY and found.inputs and found.code.strip():
+        CHECKER.check_whole(found)
+
     def body(inner: Context) -> None:
         application = state.find(inner, name)
         if application.status != state.READY:

@@ -17,14 +17,25 @@ class Checker:
         self._engine: Engine | None = None
         self._used_at = 0.0
 
-    def check(self, application: Application) -> list[StreamSchema]:
-        """The streams that an application's code makes; CodeValidationException says where it is wrong."""
+    def check(self, application: Application) -> None:
+        """CodeValidationException says where an application's code is wrong. A reference table may be added later."""
         try:
-            return self.engine().check(
-                application.code, configuration.inputs_of(application), configuration.references_of(application)
-            )
+            self._compile(application)
         except SqlError as error:
-            raise errors.CodeValidationException(error.sentence()) from None
+            if not configuration.can_come_later(application, error.message):
+                raise errors.CodeValidationException(error.sentence()) from None
+
+    def check_whole(self, application: Application) -> None:
+        """InvalidApplicationConfigurationException unless an application can run."""
+        try:
+            self._compile(application)
+        except SqlError as error:
+            raise errors.InvalidApplicationConfigurationException(error.sentence()) from None
+
+    def _compile(self, application: Application) -> list[StreamSchema]:
+        return self.engine().check(
+            application.code, configuration.inputs_of(application), configuration.references_of(application)
+        )
 
     def engine(self) -> Engine:
         """The process, started if need be. It answers one call after another."""

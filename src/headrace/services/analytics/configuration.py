@@ -1,5 +1,6 @@
 """An application's inputs, outputs and references: as AWS's shapes say, as they are described, as the engine takes them. Pure."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -164,6 +165,18 @@ def _format(schema: Members) -> RecordFormat:
     return RecordFormat(
         "CSV", row_delimiter=csv["RecordRowDelimiter"], column_delimiter=csv["RecordColumnDelimiter"], encoding=encoding
     )
+
+
+_MISSING = re.compile(r"Table '([^']+)' not found")
+
+
+def can_come_later(application: Application, problem: str) -> bool:
+    """Whether code is wrong only as long as there is no reference table: the first model adds it once the application is made."""
+    found = _MISSING.match(problem)
+    if found is None or application.references:
+        return False
+    # What rows are inserted into is made by the code itself.
+    return re.search(rf'\bINSERT\s+INTO\s+"?{re.escape(found[1])}\b', application.code, re.IGNORECASE) is None
 
 
 def schema_of(found: RecordFormat, columns: Sequence[Column]) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def update_application(
     applications.change(ctx, application_name, current_application_version_id, what)
 
 
-@operation
+@operation(transaction=False)
 def start_application(ctx: Context, *, application_name: str, input_configurations: list[Members]) -> None:
     """Let an application run."""
     positions = {one["Id"]: _position(one) for one in input_configurations}

@@ -107,7 +107,7 @@ def update_application(
     }
 
 
-@operation
+@operation(transaction=False)
 def start_application(ctx: Context, *, application_name: str, run_configuration: Members | None = None) -> Members:
     """Let an application run."""
     given = run_configuration or {}
