@@ -52,7 +52,8 @@ def test_server__goes_on(server: HeadraceServer, client: Client, account: str) -
         stop.set()
         producer.join()
     assert all(found == ["BUFFERING", "RECEIVED", "PERSISTED"] * 3 for found in rounds)
-    assert "Traceback" not in server.log_text()
+    # Other tests share the server, and its log.
+    assert "services/video" not in server.log_text()
     # What was kept of the bad ones can be read.
     archive = client("kinesis-video-archived-media")
     fragments = archive.list_fragments(StreamName="bad", MaxResults=1000)["Fragments"]
