@@ -172,10 +172,10 @@ def test_put_media__a_stream_that_is_deleted_lets_its_producer_and_reader_go(
     producer = films.connect(server, account, stream, start=time.time())
     acknowledgements = producer.acknowledgements()
     producer.send(film[: len(film) // 2])
-    assert next(acknowledgements)["EventType"] == "BUFFERING"
-    payload = get(client, stream, "NOW")
+    assert [next(acknowledgements)["EventType"] for _ in range(3)] == ["BUFFERING", "RECEIVED", "PERSISTED"]
+    payload = get(client, stream)
     video.delete_stream(StreamARN=video.describe_stream(StreamName=stream)["StreamInfo"]["StreamARN"])
-    payload.read()  # it ends
+    assert payload.read()[-1:] != b""
     try:
         producer.send(film[len(film) // 2 :])
         producer.finish()
