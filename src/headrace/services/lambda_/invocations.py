@@ -10,7 +10,7 @@ from headrace.ports import Unwired
 from headrace.services.lambda_ import limits, naming, packages, reports, shapes, state
 from headrace.services.lambda_.engine import runtimes
 from headrace.services.lambda_.engine.engine import Engine, EngineSettings
-from headrace.services.lambda_.engine.function import Function, Outcome, Request, Stopped, Throttled
+from headrace.services.lambda_.engine.function import Function, LogSettings, Outcome, Request, Stopped, Throttled
 from headrace.services.lambda_.errors import (
     InvalidParameterValueException,
     RequestTooLargeException,
@@ -107,6 +107,7 @@ class Runtime:
                 timeout_seconds=version.timeout_seconds,
                 temporary_mib=version.temporary_mib,
                 environment=environment(ctx, version),
+                logs=LogSettings(*shapes.log_settings(version)),
                 credentials=lambda: role_variables(ctx, version),
             )
             with self._lock:
@@ -178,6 +179,7 @@ def layer_code(ctx: Context, arn: str) -> Code:
 def environment(ctx: Context, version: Version) -> Mapping[str, str]:
     """The variables of a function: AWS's, the caller's, and where this server is."""
     scheme = "https" if ctx.settings.tls_certificate else "http"
+    log_format, application_level, _ = shapes.log_settings(version)
     return {
         "PATH": "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin",
         "HOME": "/tmp",  # there is no /etc/passwd to find one in
@@ -197,8 +199,8 @@ def environment(ctx: Context, version: Version) -> Mapping[str, str]:
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(version.memory_mib),
         "AWS_LAMBDA_LOG_GROUP_NAME": shapes.log_group(version),
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-        "AWS_LAMBDA_LOG_FORMAT": version.log_settings.get("LogFormat", "Text"),
-        **({"AWS_LAMBDA_LOG_LEVEL": level} if (level := version.log_settings.get("ApplicationLogLevel")) else {}),
+        "AWS_LAMBDA_LOG_FORMAT": log_format,
+        **({"AWS_LAMBDA_LOG_LEVEL": application_level} if log_format == "JSON" else {}),
     }
 
 

@@ -57,6 +57,14 @@ def check_timeout(seconds: int) -> int:
     return seconds
 
 
+def check_log_settings(config: Mapping[str, str]) -> dict[str, str]:
+    """The format and levels of a log; levels go with the format JSON alone."""
+    kept = {key: value for key, value in config.items() if key != "LogGroup"}
+    if kept.get("LogFormat", "Text") == "Text" and len(set(kept) - {"LogFormat"}):
+        raise InvalidParameterValueException("ApplicationLogLevel and SystemLogLevel can only be set when LogFormat is JSON.")
+    return kept
+
+
 def check_payload(payload: bytes) -> bytes:
     """The event, if it is JSON; an empty one stays empty."""
     if payload:

@@ -24,6 +24,18 @@ def log_group(version: Version) -> str:
     return version.log_group or f"/aws/lambda/{version.name}"
 
 
+def log_settings(version: Version) -> tuple[str, str, str]:
+    """The format of a function's log, and the least levels of its own lines and of the platform's that are kept."""
+    kept = version.log_settings
+    return kept.get("LogFormat", "Text"), kept.get("ApplicationLogLevel", "INFO"), kept.get("SystemLogLevel", "INFO")
+
+
+def _logging(version: Version) -> dict[str, str]:
+    log_format, application_level, system_level = log_settings(version)
+    levels = {"ApplicationLogLevel": application_level, "SystemLogLevel": system_level} if log_format == "JSON" else {}
+    return {"LogFormat": log_format, **levels, "LogGroup": log_group(version)}
+
+
 def configuration(
     place: naming.Place, version: Version, *, qualified: bool, layer_sizes: dict[str, int] | None = None
 ) -> dict[str, Any]:
@@ -50,7 +62,7 @@ def configuration(
         "Architectures": version.architectures,
         "EphemeralStorage": {"Size": version.temporary_mib},
         "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
-        "LoggingConfig": {"LogFormat": "Text", **version.log_settings, "LogGroup": log_group(version)},
+        "LoggingConfig": _logging(version),
     }
     if version.environment is not None:
         result["Environment"] = {"Variables": version.environment}

@@ -1,7 +1,6 @@
 """Runs functions: finds or makes an execution environment, hands it the event, and says what came of it."""
 
 import contextlib
-import json
 import logging
 import os
 import queue
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.services.lambda_ import limits
-from headrace.services.lambda_.engine import log_lines, memory
+from headrace.services.lambda_.engine import memory
 from headrace.services.lambda_.engine.environment import Environment, Exited
 from headrace.services.lambda_.engine.freezing import Freezer
 from headrace.services.lambda_.engine.function import Function, Outcome, Request, Stopped
@@ -27,12 +26,12 @@ from headrace.services.lambda_.engine.memory import Group
 from headrace.services.lambda_.engine.pool import Pool
 from headrace.services.lambda_.engine.processes import Nursery
 from headrace.services.lambda_.engine.relay import Relay
+from headrace.services.lambda_.engine.running import Running
 from headrace.services.lambda_.engine.runtime_api import Message
 from headrace.services.lambda_.engine.sandbox import Sandbox
 
 log = logging.getLogger(__name__)
 
-_SIGNALS = {6: "aborted", 9: "killed", 11: "segmentation fault", 15: "terminated"}
 _HOUSEKEEPING_SECONDS = 5.0
 _GRACE_LOOK_SECONDS = 0.01
 _REMOVE_SECONDS = 1.0
@@ -189,13 +188,13 @@ class Engine:
 
     def _run(self, environment: Environment, request: Request, made: bool) -> tuple[Outcome, bool]:
         """Drive one invocation; the outcome, and whether the environment can serve another."""
-        lines = environment.lines
+        journal = environment.journal
         give = request.lines
         stream = environment.stream
-        lines.begin(None if give is None else lambda batch: give(stream, batch))
-        run = _Invocation(environment, request)
-        if made and (note := self._sandbox.note(environment.function.runtime)):
-            lines.say(f"INIT_START {note}")
+        journal.begin(None if give is None else lambda batch: give(stream, batch))
+        run = Running(environment, request)
+        if made:
+            run.initialise(self._sandbox.version(environment.function.runtime), self._sandbox.note(environment.function.runtime))
         message: Message | None = None
         try:
             if made:
@@ -214,7 +213,7 @@ class Engine:
             return run.exited(exited.status, environment.init_ms if made else None), False
         finally:
             environment.used_at = time.monotonic()
-            lines.flush()
+            journal.flush()
 
     def _open_endpoint(self, environment: Environment) -> None:
         if environment.endpoint is not None:
@@ -285,121 +284,3 @@ class Engine:
         now = time.monotonic()
         for environment in self.pool.take_stale(now - self._settings.idle_seconds, now):
             self._end(environment)
-
-
-class _Invocation:
-    """One invocation's times, log lines and sentences."""
-
-    def __init__(self, environment: Environment, request: Request) -> None:
-        self._environment = environment
-        self._function = environment.function
-        self._request = request
-        self._started = False
-        self._gathered = bytearray()
-        self._gathered_bytes = 0
-        self._content_type = ""
-        self._begun = time.monotonic()
-        self.deadline = self._begun + self._function.timeout_seconds
-
-    def begin(self) -> None:
-        """The clock starts: an environment's start does not count against the function."""
-        self._environment.lines.say(log_lines.start_line(self._request.request_id, self._function.version))
-        self._started = True
-        self._begun = time.monotonic()
-        self.deadline = self._begun + self._function.timeout_seconds
-
-    def headers(self) -> dict[str, str]:
-        """What the runtime is told beside the event."""
-        request = self._request
-        headers = {
-            "Lambda-Runtime-Aws-Request-Id": request.request_id,
-            "Lambda-Runtime-Deadline-Ms": str(int((time.time() + self._function.timeout_seconds) * 1000)),
-            "Lambda-Runtime-Invoked-Function-Arn": request.invoked_arn,
-            "Lambda-Runtime-Trace-Id": request.trace or _trace(request.request_id),
-        }
-        if request.client_context:
-            headers["Lambda-Runtime-Client-Context"] = request.client_context
-        return headers
-
-    def part(self, content_type: str, data: bytes) -> None:
-        """Some of a streamed response."""
-        self._content_type = content_type
-        if self._request.parts is not None:
-            self._request.parts(content_type, data)
-            return
-        self._gathered_bytes += len(data)
-        if self._gathered_bytes <= limits.PAYLOAD_RESPONSE_BYTES_MAX:
-            self._gathered += data
-
-    def finish(self, message: Message, init_ms: float | None) -> Outcome:
-        """The runtime answered."""
-        self._content_type = message.content_type or self._content_type
-        if self._gathered_bytes and message.kind == "response":
-            too_large = self._gathered_bytes if self._gathered_bytes > limits.PAYLOAD_RESPONSE_BYTES_MAX else 0
-            message = Message("response", message.request_id, bytes(self._gathered), too_large)
-        if message.kind == "init_error":
-            return self._close(message.body, init_ms, f"error\tError Type: {_error_type(message.body)}")
-        if message.too_large_bytes:
-            text = (
-                f"Response payload size ({message.too_large_bytes} bytes) exceeded maximum allowed payload size "
-                f"({limits.PAYLOAD_RESPONSE_BYTES_MAX} bytes)."
-            )
-            return self._close(_error("Function.ResponseSizeTooLarge", text), init_ms, "")
-        return self._close(message.body, init_ms, "", failed=message.kind == "error")
-
-    def timed_out(self, init_ms: float | None) -> Outcome:
-        """The function did not answer in time; whoever calls this stops the environment."""
-        if not self._started:
-            self.begin()
-        text = f"Task timed out after {self._function.timeout_seconds:.2f} seconds"
-        request_id = self._request.request_id
-        now = time.time()
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now * 1000) % 1000:03d}Z"
-        self._environment.lines.say(f"{stamp} {request_id} {text}")
-        body = _error("Sandbox.Timedout", f"RequestId: {request_id} Error: {text}")
-        return self._close(body, init_ms, "timeout")
-
-    def exited(self, status: int, init_ms: float | None) -> Outcome:
-        """The process ended before it answered."""
-        if not self._started:
-            self.begin()
-        code = 128 - status if status < 0 else status
-        kind = "Runtime.ExitError"
-        if self._environment.ran_out_of_memory():
-            kind, code = "Runtime.OutOfMemory", 137
-        how = "signal: " + _SIGNALS.get(code - 128, str(code - 128)) if code > 128 else f"exit status {code}"
-        why = f"Runtime exited with error: {how}" if code else "Runtime exited without providing a reason"
-        text = f"RequestId: {self._request.request_id} Error: {why}"
-        self._environment.lines.say(f"{text}\n{kind}")
-        return self._close(_error(kind, text), init_ms, f"error\tError Type: {kind}")
-
-    def _close(self, body: bytes, init_ms: float | None, status: str, *, failed: bool = True) -> Outcome:
-        failed = failed or bool(status)
-        function, request_id = self._function, self._request.request_id
-        duration_ms = (time.monotonic() - self._begun) * 1000
-        if status == "timeout":
-            duration_ms = function.timeout_seconds * 1000
-        billed_ms = max(1, -int(-(duration_ms + (init_ms or 0)) // 1))
-        used = self._environment.peak_mib()
-        lines = self._environment.lines
-        lines.say(log_lines.end_line(request_id))
-        lines.say(log_lines.report_line(request_id, duration_ms, billed_ms, function.memory_mib, used, init_ms, status))
-        return Outcome(
-            body, "Unhandled" if failed else None, duration_ms, billed_ms, init_ms, used, lines.tail(), self._content_type
-        )
-
-
-def _error(kind: str, text: str) -> bytes:
-    return json.dumps({"errorType": kind, "errorMessage": text}, separators=(",", ":")).encode()
-
-
-def _error_type(body: bytes) -> str:
-    try:
-        return str(json.loads(body)["errorType"])
-    except (ValueError, KeyError, TypeError):
-        return "Runtime.Unknown"
-
-
-def _trace(request_id: str) -> str:
-    digits = request_id.replace("-", "")
-    return f"Root=1-{int(time.time()):08x}-{digits[:24]:0>24};Parent={digits[-16:]:0>16};Sampled=0"

@@ -19,7 +19,7 @@ import msgspec
 from headrace.services.lambda_ import limits
 from headrace.services.lambda_.engine import freezing
 from headrace.services.lambda_.engine.function import Function
-from headrace.services.lambda_.engine.log_lines import LogLines
+from headrace.services.lambda_.engine.journal import Journal
 from headrace.services.lambda_.engine.memory import Group
 from headrace.services.lambda_.engine.processes import Nursery, Process, Spawned
 from headrace.services.lambda_.engine.runtime_api import Connection, Message
@@ -44,7 +44,7 @@ class Environment:
         self.function = function
         self.slot = slot
         self.stream = stream
-        self.lines = LogLines(now_ms)
+        self.journal = Journal(now_ms, function.logs)
         self.started_at = time.monotonic()
         self.used_at = self.started_at
         self.expires_at = self.started_at + limits.ENVIRONMENT_AGE_SECONDS_MAX
@@ -159,7 +159,11 @@ class Environment:
         self._take_sockets(begun + limits.START_SECONDS_MAX)
         opened()
         message = self._wait(begun + max(limits.INITIALISATION_SECONDS_MAX, self.function.timeout_seconds))
-        self.init_ms = (time.monotonic() - begun) * 1000
+        if message.kind == "next":
+            self.init_ms = (time.monotonic() - begun) * 1000
+            told = {"initializationType": "on-demand", "phase": "init", "status": "success"}
+            self.journal.event("platform.initRuntimeDone", told)
+            self.journal.event("platform.initReport", {**told, "metrics": {"durationMs": round(self.init_ms, 3)}})
         return message
 
     def _take_sockets(self, deadline: float) -> None:
@@ -291,7 +295,7 @@ class Environment:
         except BlockingIOError:
             return
         if data:
-            self.lines.feed(data)
+            self.journal.feed(data)
         else:
             self._forget(self._output)
 
@@ -304,7 +308,7 @@ class Environment:
                 return
             if not data:
                 self._forget(self._output)
-            self.lines.feed(data)
+            self.journal.feed(data)
 
     def peak_mib(self) -> int:
         """The most memory that it used at one time, rounded up."""
@@ -331,7 +335,7 @@ class Environment:
         self.alive = False
         if self._process is not None:
             self._process.kill()
-        self.lines.flush()
+        self.journal.flush()
         for connection in self._connections.values():
             connection.socket.close()
         for opened in (self._listener, self._control, self.endpoint):

@@ -9,6 +9,15 @@ Line = tuple[int, str]
 
 
 @dataclass(frozen=True)
+class LogSettings:
+    """How a function's log is written: Text, or JSON with the least levels that are kept."""
+
+    format: str = "Text"
+    application_level: str = "INFO"
+    system_level: str = "INFO"
+
+
+@dataclass(frozen=True)
 class Function:
     """One version of a function as it runs. `revision` changes with everything that needs a new execution environment."""
 
@@ -24,6 +33,7 @@ class Function:
     timeout_seconds: float = 3
     temporary_mib: int = 512
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    logs: LogSettings = LogSettings()
     credentials: Callable[[], tuple[Mapping[str, str], float]] = field(default=lambda: ({}, 86_400.0), repr=False, compare=False)
     """Variables of the execution role and for how many seconds they hold; asked for with each new environment."""
 

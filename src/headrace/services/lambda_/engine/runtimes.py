@@ -48,11 +48,18 @@ def note(runtime: str, node: str, java: str) -> str:
     kind = language(runtime)
     found = next((match for name, pattern in _PATTERNS if name == kind and (match := pattern.match(runtime))), None)
     wanted = found[1] if found is not None and found.groups() else ""
-    here = {"python": f"3.{sys.version_info.minor}", "node": version(node) if kind == "node" else "", "java": ""}.get(kind, "")
-    if kind == "java":
-        here = version(java)
-    exact = here == (f"3.{wanted}" if kind == "python" else wanted)
-    return "" if kind == "provided" or exact else f"Runtime Version: {kind}:{here} (asked for {runtime}, which is not installed)"
+    here = running(runtime, node, java)
+    if not here or here == f"{kind}:{f'3.{wanted}' if kind == 'python' else wanted}":
+        return ""
+    return f"Runtime Version: {here} (asked for {runtime}, which is not installed)"
+
+
+def running(runtime: str, node: str, java: str) -> str:
+    """The language and the version that a runtime runs on here; "" for executables."""
+    kind = language(runtime)
+    if kind in ("", "provided"):
+        return ""
+    return f"{kind}:" + (f"3.{sys.version_info.minor}" if kind == "python" else version(node if kind == "node" else java))
 
 
 @functools.cache

@@ -131,6 +131,10 @@ class Sandbox:
             return [own if (function.code / "bootstrap").exists() else f"{top}/bootstrap"]
         return []
 
+    def version(self, runtime: str) -> str:
+        """What a runtime runs on, as AWS writes it: python:3.11; nothing for those that bring their own."""
+        return runtimes.running(runtime, self.node, self.java)
+
     def note(self, runtime: str) -> str:
         """What to say of a runtime that runs on another version than its name says; else nothing."""
         return runtimes.note(runtime, self.node, self.java)

@@ -269,7 +269,7 @@ def _settings(
         found["temporary_mib"] = ephemeral_storage["Size"]
     if logging_config is not None:
         found["log_group"] = logging_config.get("LogGroup")
-        found["log_settings"] = {key: value for key, value in logging_config.items() if key != "LogGroup"}
+        found["log_settings"] = rules.check_log_settings(logging_config)
     if dead_letter_config is not None:
         found["dead_letter_arn"] = dead_letter_config.get("TargetArn") or None
     if tracing_config is not None:
