@@ -23,6 +23,7 @@ BUILD = ROOT / "build"
 sys.path.insert(0, str(Path(__file__).parent))
 
 import analytics  # noqa: E402
+import analytics_stream  # noqa: E402
 import fanout  # noqa: E402
 import functions  # noqa: E402
 import kinesis  # noqa: E402
@@ -41,6 +42,7 @@ PARTS = {
     "video": video.measure,
     "video-playback": video_playback.measure,
     "analytics": analytics.measure,
+    "analytics-stream": analytics_stream.measure,
     "fan-out": fanout.measure,
 }
 

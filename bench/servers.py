@@ -85,11 +85,17 @@ def headrace(data: Path) -> Iterator[int]:
         process.wait(30)
 
 
-def processor_seconds(port: int) -> float:
-    """The processor time that the server on the port has used: true on a busy machine, too."""
+def server_status(port: int) -> dict[str, Any]:
+    """What the server on the port says of itself."""
     asked = urllib.request.Request(f"http://127.0.0.1:{port}/_headrace/status", headers={"authorization": f"Bearer {SECRET}"})
     with urllib.request.urlopen(asked, timeout=30) as answer:
-        pid = json.load(answer)["pid"]
+        found: dict[str, Any] = json.load(answer)
+    return found
+
+
+def processor_seconds(port: int) -> float:
+    """The processor time that the server on the port has used: true on a busy machine, too."""
+    pid = server_status(port)["pid"]
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

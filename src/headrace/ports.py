@@ -5,7 +5,7 @@ method takes the `Scope` first: on whose behalf, where, and in which transaction
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -66,20 +66,42 @@ class SourceShard(msgspec.Struct, frozen=True):
     closed: bool = False
 
 
-class SourceRecord(msgspec.Struct, frozen=True):
-    """A stream's record: its place, its bytes, and the form in which a function receives it."""
+class SourceRecord(msgspec.Struct):
+    """A stream's record: its place, its bytes, and the form in which a function receives it.
+
+    `made` is that form, or what makes it: many readers want the bytes alone.
+    """
 
     sequence_number: str
     data: bytes
     partition_key: str
     arrived_at: float
-    event: Mapping[str, Any]
+    made: Mapping[str, Any] | Callable[[], Mapping[str, Any]]
+
+    @property
+    def event(self) -> Mapping[str, Any]:
+        """The record as a function receives it."""
+        if callable(self.made):
+            self.made = self.made()
+        return self.made
 
 
 class SourceBatch(msgspec.Struct, frozen=True):
     """What one read gave. `position` is where the next read goes on; `ended`: the shard is closed and read to its end."""
 
     records: Sequence[SourceRecord]
+    position: str
+    ended: bool
+    millis_behind: int
+
+
+class SourceColumns(msgspec.Struct):
+    """What one read gave, as columns: for readers of many records. `sequence_number` is that of the n-th of them."""
+
+    data: Sequence[bytes]
+    arrived_ms: Sequence[int]
+    partition_keys: Sequence[str]
+    sequence_number: Callable[[int], str]
     position: str
     ended: bool
     millis_behind: int
@@ -104,6 +126,16 @@ class RecordSource(Protocol):
         """The topic that is announced when the shard gets records."""
 
 
+@runtime_checkable
+class ColumnSource(RecordSource, Protocol):
+    """A stream that can be read as columns, too."""
+
+    def read_columns(
+        self, scope: Scope, arn: str, shard_id: str, position: str, limit: int, size_max_bytes: int
+    ) -> SourceColumns:
+        """What `read` would give."""
+
+
 class Invocation(msgspec.Struct, frozen=True):
     """The outcome of a function: `function_error` is None, "Handled" or "Unhandled"."""
 
@@ -126,6 +158,16 @@ class Sink(Protocol):
 
     def send(self, scope: Scope, arn: str, body: bytes, *, attributes: Mapping[str, str] | None = None) -> None:
         """Put the message there; durable on return (with the running transaction, when there is one)."""
+
+
+class BatchSink(Protocol):
+    """Takes many messages for an ARN at once: streams of rows."""
+
+    def send_all(self, scope: Scope, arn: str, bodies: Sequence[bytes], *, partition_keys: Sequence[str] | None = None) -> None:
+        """Put the messages there in their order; durable on return (with the running transaction, when there is one).
+
+        A stream with shards spreads them by the keys; without any, evenly. A sink without shards makes nothing of them.
+        """
 
 
 class ObjectInfo(msgspec.Struct, frozen=True):
@@ -274,10 +316,11 @@ def _unwired(name: str) -> Any:
 
 
 class Ports(msgspec.Struct):
-    """What `app` hands to every context. `sources` and `sinks` are found by the service in an ARN."""
+    """What `app` hands to every context. `sources`, `sinks` and `batch_sinks` are found by the service in an ARN."""
 
     sources: dict[str, RecordSource] = msgspec.field(default_factory=dict)
     sinks: dict[str, Sink] = msgspec.field(default_factory=dict)
+    batch_sinks: dict[str, BatchSink] = msgspec.field(default_factory=dict)
     invoker: Invoker = _unwired("invoker")
     objects: ObjectStore = _unwired("objects")
     warehouse: Warehouse = _unwired("warehouse")

@@ -40,7 +40,7 @@ class Source:
 def reader(source: Source, monkeypatch: pytest.MonkeyPatch, records_per_step: int) -> tuple[Inputs, Any]:
     monkeypatch.setattr(module.limits, "RECORDS_PER_STEP", records_per_step)
     part = {"InputId": "1.1", "NamePrefix": "S", "InputParallelism": {"Count": 1}, "KinesisStreamsInput": {"ResourceARN": ARN}}
-    application: Any = SimpleNamespace(id="a", inputs=[part], starts={"1.1": "TRIM_HORIZON"})
+    application: Any = SimpleNamespace(id="a", code="", inputs=[part], starts={"1.1": "TRIM_HORIZON"})
     ctx: Any = SimpleNamespace(ports=SimpleNamespace(sources={"kinesis": source}), snapshot=lambda body: {})
     return Inputs(ctx, application), ctx
 
@@ -55,7 +55,7 @@ def steps(inputs: Inputs, ctx: Any) -> list[Read]:
 
 
 def arrivals(found: list[Read]) -> list[int]:
-    return [raw.arrival_ms // 1000 for read in found for raw in read.records.get("S_001", ())]
+    return [one // 1000 for read in found if "S_001" in read.records for one in read.records["S_001"].arrival_ms]
 
 
 def test_deep_and_shallow_shards__in_the_order_of_their_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,6 +77,24 @@ def test_read__goes_on_from_a_position_or_a_sequence_number(ctx: Context) -> Non
     assert data_of(SOURCE.read(ctx, ARN, SHARD, sequences[0], 1, 10)) == [b"x" * 150_000]
 
 
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+def test_read_columns__gives_what_read_gives(ctx: Context, limit: int) -> None:
+    bodies = [{"Data": b"%d" % number, "PartitionKey": f"k{number}"} for number in range(7)]
+    ctx.transact(lambda inner: records.put_records(inner, stream_name="s", records=bodies))
+    put(ctx, b"x" * 150_000, b"single")
+    StreamSink().send_all(ctx, ARN, [b"a", b"b", b"c"])
+    everything = SOURCE.read(ctx, ARN, SHARD, SOURCE.start(ctx, ARN, SHARD, "TRIM_HORIZON"), 100, 1_000_000).records
+    assert [one.data for one in everything[-3:]] == [b"a", b"b", b"c"]
+    position, found = SOURCE.start(ctx, ARN, SHARD, "TRIM_HORIZON"), []
+    while (columns := SOURCE.read_columns(ctx, ARN, SHARD, position, limit, 1_000_000)).data:
+        assert len(columns.data) <= limit
+        for place, data in enumerate(columns.data):
+            found.append((data, columns.partition_keys[place], columns.arrived_ms[place], columns.sequence_number(place)))
+        assert (columns.millis_behind > 0) == (len(found) < len(everything))
+        position = columns.position
+    assert found == [(one.data, one.partition_key, round(one.arrived_at * 1000), one.sequence_number) for one in everything]
+
+
 def test_read__an_empty_read_keeps_its_position(ctx: Context) -> None:
     start = SOURCE.start(ctx, ARN, SHARD, "TRIM_HORIZON")
     batch = SOURCE.read(ctx, ARN, SHARD, start, 10, 1000)

@@ -1,13 +1,13 @@
 """Reads an application's inputs: what is new in their shards, in the order of its arrival."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import takewhile
+from itertools import chain
 from typing import Any, NamedTuple
 
 from headrace.operation import Context
-from headrace.ports import RecordSource, SourceBatch, SourceRecord, SourceShard
+from headrace.ports import ColumnSource, RecordSource, SourceColumns, SourceRecord, SourceShard
 from headrace.services.analytics import configuration, functions, limits, state
-from headrace.services.analytics.engine.schema import Failure, Raw
+from headrace.services.analytics.engine.schema import Columns, Failure
 from headrace.services.analytics.state import Application, Position
 
 _AT_LATEST = {"NOW": "LATEST", "TRIM_HORIZON": "TRIM_HORIZON", "LAST_STOPPED_POINT": "LATEST"}
@@ -18,7 +18,7 @@ Place = tuple[str, str]  # input id, shard id
 class Read(NamedTuple):
     """What was read: records by in-application stream; where each shard was read to; whether nothing is left to be read."""
 
-    records: Mapping[str, Sequence[Raw]]
+    records: Mapping[str, Columns]
     positions: Mapping[Place, Position]
     caught_up: bool
     behind_ms: int
@@ -34,7 +34,7 @@ class _Batch(NamedTuple):
     arn: str
     place: Place
     begin: str
-    batch: SourceBatch
+    batch: SourceColumns
 
     @property
     def more(self) -> bool:
@@ -42,9 +42,15 @@ class _Batch(NamedTuple):
         return self.batch.millis_behind > 0
 
     @property
-    def latest(self) -> float:
+    def latest(self) -> int:
         """When the last of its records came: by a clock that may have been set back between them."""
-        return max(record.arrived_at for record in self.batch.records)
+        return max(self.batch.arrived_ms)
+
+    def until(self, arrived_ms: float) -> int:
+        """How many of the records came until then."""
+        if not self.batch.data or self.latest <= arrived_ms:
+            return len(self.batch.data)
+        return next(place for place, came_ms in enumerate(self.batch.arrived_ms) if came_ms > arrived_ms)
 
 
 class Inputs:
@@ -52,6 +58,8 @@ class Inputs:
 
     def __init__(self, ctx: Context, application: Application) -> None:
         self._application = application
+        # Few applications ask for them, and each is a number of 56 digits.
+        self._names_numbers = "SEQUENCE_NUMBER" in application.code.upper()
         self.positions: dict[Place, Position] = ctx.snapshot(
             lambda inner: {(str(key[1]), str(key[2])): row for key, row in state.POSITIONS.scan(inner.tx, application.id)}
         )
@@ -69,39 +77,66 @@ class Inputs:
         """The next records of all shards that can be read now, as far as no record that is still to be read came before them."""
         found = [one for part in self._application.inputs for one in self._batches(ctx, part)]
         # What a shard still holds came after what was read of it: later ones of other shards wait for those.
-        until = min((one.latest for one in found if one.more and one.batch.records), default=float("inf"))
-        records: dict[str, list[tuple[float, Raw]]] = {}
+        until = min((one.latest for one in found if one.more and one.batch.data), default=float("inf"))
+        records: dict[str, list[Columns]] = {}
         positions: dict[Place, Position] = {}
         failures: list[Failure] = []
         caught_up = True
         count = size_bytes = 0
         for one in found:
-            taken = list(takewhile(lambda record: record.arrived_at <= until, one.batch.records))
-            whole = len(taken) == len(one.batch.records)
+            taken = one.until(until)
+            whole = taken == len(one.batch.data)
             # A shard that has ended may have children, which are not read yet.
             caught_up = caught_up and whole and not one.more and not one.batch.ended
             position = self._behind(one, taken, whole)
             if position is not None:
                 positions[one.place] = position
-            count += len(taken)
-            size_bytes += sum(len(record.data) for record in taken)
+            if not taken:
+                continue
+            count += taken
+            size_bytes += sum(map(len, one.batch.data if whole else one.batch.data[:taken]))
             names = configuration.stream_names(one.part)
             stream = names[_number(one.place[1]) % len(names)]
-            ready, failed = _raw(ctx, self._application, one, taken)
-            records.setdefault(stream, []).extend(ready)
+            ready, failed = self._ready(ctx, one, taken)
+            records.setdefault(stream, []).append(ready)
             failures += failed
-        ordered = {name: [raw for _, raw in sorted(rows, key=lambda row: row[0])] for name, rows in records.items() if rows}
         behind_ms = max((one.batch.millis_behind for one in found), default=0)
-        return Read(ordered, positions, caught_up, behind_ms, count, size_bytes, failures)
+        merged = {name: _merged(parts) for name, parts in records.items()}
+        return Read(
+            {name: one for name, one in merged.items() if one.data}, positions, caught_up, behind_ms, count, size_bytes, failures
+        )
 
-    def _behind(self, one: "_Batch", taken: Sequence[SourceRecord], whole: bool) -> Position | None:
+    def _behind(self, one: "_Batch", taken: int, whole: bool) -> Position | None:
         """Where a shard is read on, if that is another place than before."""
         if whole:
             made = Position(one.batch.position, one.batch.ended)
         else:
-            made = Position(taken[-1].sequence_number if taken else one.begin)
+            made = Position(one.batch.sequence_number(taken - 1) if taken else one.begin)
         known = self.positions.get(one.place)
         return None if known is not None and (known.place, known.ended) == (made.place, made.ended) else made
+
+    def _ready(self, ctx: Context, of: _Batch, count: int) -> tuple[Columns, list[Failure]]:
+        """The first records as the engine takes them; seen by the input's function first, which may fail on some."""
+        batch, shard_id = of.batch, of.place[1]
+        numbers = [batch.sequence_number(place) if self._names_numbers else "" for place in range(count)]
+        columns = Columns(batch.data[:count], batch.arrived_ms[:count], batch.partition_keys[:count], numbers, [shard_id] * count)
+        processor = (of.part.get("InputProcessingConfiguration") or {}).get("InputLambdaProcessor")
+        if processor is None:
+            return columns, []
+        records = [
+            SourceRecord(batch.sequence_number(place), data, partition_key, arrived_ms / 1000, {})
+            for place, (data, arrived_ms, partition_key, *_) in enumerate(zip(*columns, strict=True))
+        ]
+        made = functions.preprocess(ctx, self._application, processor["ResourceARN"], of.arn, shard_id, records)
+        kept = [(place, one) for place, one in enumerate(made) if isinstance(one, bytes)]
+        ready = Columns(
+            [one for _, one in kept],
+            [columns.arrival_ms[place] for place, _ in kept],
+            [columns.partition_keys[place] for place, _ in kept],
+            [columns.sequence_numbers[place] for place, _ in kept],
+            [shard_id] * len(kept),
+        )
+        return ready, [one for one in made if isinstance(one, Failure)]
 
     def _batches(self, ctx: Context, part: Mapping[str, Any]) -> Iterator["_Batch"]:
         source, arn = _source(ctx, part)
@@ -110,7 +145,7 @@ class Inputs:
         for shard_id in open_shards:
             place = (part["InputId"], shard_id)
             position = self.positions.get(place) or self._first(ctx, place, source, arn)
-            batch = source.read(ctx, arn, shard_id, position.place, limit, limits.SIZE_PER_STEP_BYTES)
+            batch = _columns(source, ctx, arn, shard_id, position.place, limit)
             yield _Batch(part, arn, place, position.place, batch)
 
     def _first(self, ctx: Context, place: Place, source: RecordSource, arn: str) -> Position:
@@ -145,21 +180,25 @@ def _number(shard_id: str) -> int:
     return int(digits) if digits.isdecimal() else 0
 
 
-def _raw(
-    ctx: Context, application: Application, of: _Batch, records: Sequence[SourceRecord]
-) -> tuple[list[tuple[float, Raw]], list[Failure]]:
-    """The records as the engine takes them, with their arrival; first seen by the input's function, which may fail on some."""
-    processor = (of.part.get("InputProcessingConfiguration") or {}).get("InputLambdaProcessor")
-    shard_id = of.place[1]
-    data: Sequence[bytes | Failure | None] = [record.data for record in records]
-    if processor is not None and records:
-        data = functions.preprocess(ctx, application, processor["ResourceARN"], of.arn, shard_id, records)
-    found = [
-        (
-            record.arrived_at,
-            Raw(one, round(record.arrived_at * 1000), record.partition_key, record.sequence_number, shard_id),
-        )
-        for record, one in zip(records, data, strict=True)
-        if isinstance(one, bytes)
-    ]
-    return found, [one for one in data if isinstance(one, Failure)]
+def _columns(source: RecordSource, ctx: Context, arn: str, shard_id: str, position: str, limit: int) -> SourceColumns:
+    if isinstance(source, ColumnSource):
+        return source.read_columns(ctx, arn, shard_id, position, limit, limits.SIZE_PER_STEP_BYTES)
+    batch = source.read(ctx, arn, shard_id, position, limit, limits.SIZE_PER_STEP_BYTES)
+    return SourceColumns(
+        [one.data for one in batch.records],
+        [round(one.arrived_at * 1000) for one in batch.records],
+        [one.partition_key for one in batch.records],
+        lambda place: batch.records[place].sequence_number,
+        batch.position,
+        batch.ended,
+        batch.millis_behind,
+    )
+
+
+def _merged(parts: Sequence[Columns]) -> Columns:
+    """The records of several shards in the order in which they came; those of one stay in theirs."""
+    if len(parts) == 1:
+        return parts[0]
+    together = [list(chain.from_iterable(column)) for column in zip(*parts, strict=True)]
+    order = sorted(range(len(together[0])), key=together[1].__getitem__)
+    return Columns(*([column[place] for place in order] for column in together))

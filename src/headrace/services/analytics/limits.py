@@ -11,7 +11,7 @@ TAGS_MAX = 50
 VERSIONS_LISTED_MAX = 50
 
 # One step of an application: so much is read, and what comes of it is committed together.
-RECORDS_PER_STEP = 2_000
+RECORDS_PER_STEP = 8_000
 SIZE_PER_STEP_BYTES = 4 << 20
 # The clock stays so far behind, so that a record whose commit is under way still falls into its own window.
 CLOCK_BEHIND_MS = 50

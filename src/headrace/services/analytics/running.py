@@ -2,9 +2,11 @@
 
 A step reads records, pushes them into the engine's process, and then, in one transaction: the positions of the inputs, the
 pieces of the windows' state that changed, and the rows for the outputs. So a crash at any moment changes no result. The engine's
-process is ahead of the store for the length of a commit; whatever goes wrong, it is opened again from what was kept.
+process is ahead of the store by a step, or by two while there is more to read: it computes one while the one before is committed.
+Whatever goes wrong, it is opened again from what was kept.
 """
 
+import contextlib
 import logging
 import time
 from typing import NamedTuple
@@ -50,7 +52,9 @@ class Run:
         self._engine: Engine | None = None
         self._inputs: Inputs | None = None
         self._lease: leases.Lease | None = None
+        # What was computed and is to be committed, and what is computed meanwhile.
         self._made: _Made | None = None
+        self._begun: Read | None = None
         self._next_ms: int | None = None
         self._reported_at = 0.0
         self._allowed_at = float("-inf")
@@ -106,14 +110,19 @@ class Run:
             self._allowed_at = time.monotonic()
         engine, inputs = self._opened(ctx)
         if self._made is None:
-            self._made = self._compute(ctx, engine, inputs)
+            begun = self._begun or self._begin(ctx, engine, inputs)
+            self._begun = None
+            self._made = None if begun is None else _Made(begun, engine.end_step())
         made = self._made
         if made is None:
             return self._wait(ctx)
-        ctx.transact(lambda inner: self._commit(inner, made))
-        inputs.positions.update(made.read.positions)
-        self._made = None
         self._next_ms = made.step.next_ms
+        if self._begun is None and not made.read.caught_up and not self._has_processors():
+            # The engine computes while this step is committed. A function is not asked ahead: it may fail.
+            with contextlib.suppress(AwsError, LookupError):  # an input that is gone: the next step says so
+                self._begun = self._begin(ctx, engine, inputs)
+        ctx.transact(lambda inner: self._commit(inner, made))
+        self._made = None
         self._count(ctx, made)
         return 0.0 if made.read.taken or not made.read.caught_up else self._wait(ctx)
 
@@ -150,17 +159,19 @@ class Run:
             raise Stale
         return found
 
-    def _compute(self, ctx: Context, engine: Engine, inputs: Inputs) -> _Made | None:
+    def _begin(self, ctx: Context, engine: Engine, inputs: Inputs) -> Read | None:
+        """Read, and let the engine compute; None when there is nothing to do."""
         read = ctx.snapshot(inputs.read) if not self._has_processors() else inputs.read(ctx)
         now_ms = ctx.clock.now_ms() - limits.CLOCK_BEHIND_MS
         due = self._next_ms is not None and self._next_ms <= now_ms
         if not read.taken and not read.positions and not (due and read.caught_up):
             return None
         # While there is more to read, time is what the records say; then it is the clock's.
-        step = engine.step(
+        engine.begin_step(
             read.records, now_ms if read.caught_up else None, configuration.outputs_of(self._application), failures=read.failures
         )
-        return _Made(read, step)
+        inputs.positions.update(read.positions)
+        return read
 
     def _has_processors(self) -> bool:
         return any("InputProcessingConfiguration" in part for part in self._application.inputs)
@@ -190,9 +201,7 @@ class Run:
                 box = state.outbox(self._application.id, part["OutputId"])
                 logs.append(ctx.tx, box, [entry for row in rows for entry in pieces.split(row)])
                 continue
-            sink = ctx.ports.sinks[service]
-            for row in rows:
-                sink.send(ctx, arn, row)
+            ctx.ports.batch_sinks[service].send_all(ctx, arn, rows)
 
     def _hold(self, ctx: Context) -> bool:
         now = ctx.clock.now()
@@ -207,7 +216,7 @@ class Run:
     def _reset(self) -> None:
         if self._engine is not None:
             self._engine.close()
-        self._engine = self._inputs = self._made = None
+        self._engine = self._inputs = self._made = self._begun = None
 
     def _count(self, ctx: Context, made: _Made) -> None:
         counts = self._counts

@@ -6,7 +6,7 @@ changes into the stream, all of a batch in one transaction: what comes twice com
 
 import hashlib
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -76,17 +76,15 @@ class Deliveries:
     def handle(self, ctx: Context, subscription: Subscription, shard_id: str, records: Sequence[SourceRecord]) -> Outcome:
         """Put all of the records, or none."""
         _, number, table = subscription.id.split("/", 2)
-        sink = ctx.ports.sinks["kinesis"]
+        sink = ctx.ports.batch_sinks["kinesis"]
 
         def body(inner: Context) -> Outcome:
             feed = state.FEEDS.get(inner.tx, inner.account, inner.region, table, int(number))
             if feed is None:
                 return Outcome()
-            for one in records:
-                change = record(dict(one.event), one.arrived_at, feed.stream.id, table, feed.precision)
-                # The item's key as a whole, as AWS does: changes of an item stay in order.
-                key = hashlib.md5(msgspec.json.encode(change["dynamodb"]["Keys"]), usedforsecurity=False).hexdigest().upper()
-                sink.send(inner, feed.target, msgspec.json.encode(change), attributes={"partition_key": key})
+            changes = [record(dict(one.event), one.arrived_at, feed.stream.id, table, feed.precision) for one in records]
+            keys = [_partition_key(one["dynamodb"]["Keys"]) for one in changes]
+            sink.send_all(inner, feed.target, [msgspec.json.encode(one) for one in changes], partition_keys=keys)
             return Outcome()
 
         return ctx.transact(body)
@@ -95,6 +93,11 @@ class Deliveries:
         self, ctx: Context, subscription: Subscription, shard_id: str, records: Sequence[SourceRecord], reason: str, attempts: int
     ) -> None:
         """Never called: changes are tried until they are in the stream, or trimmed after 24 hours."""
+
+
+def _partition_key(keys: Mapping[str, Any]) -> str:
+    """The item's key as a whole, as AWS does: changes of an item stay in order."""
+    return hashlib.md5(msgspec.json.encode(keys), usedforsecurity=False).hexdigest().upper()
 
 
 CONSUMER = Consumer("dynamodb-feeds", subscriptions, Deliveries(), topics=(state.FEEDS_TOPIC,))

@@ -1,11 +1,12 @@
 """The door of Kinesis Data Streams, and what it offers to other services."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from headrace.kit.errors import AccessDeniedException
 from headrace.layers import log
 from headrace.operation import Service
-from headrace.ports import Scope, SourceBatch, SourceRecord, SourceShard
+from headrace.ports import Scope, SourceBatch, SourceColumns, SourceRecord, SourceShard
 from headrace.services.kinesis import fanout_state, intake, naming, rules, shapes, state, workers
 from headrace.services.kinesis.errors import InvalidArgumentException, ResourceNotFoundException
 
@@ -50,12 +51,40 @@ class StreamSource:
             shard_log = state.log_of(stream, shard.number)
             after = rules.place_of(shard.base, position) or 0
             found = state.read(inner.tx, shard_log, after, limit, size_max_bytes)
-            records = [_source_record(inner, one, shard, arn) for one in found]
+            region = arn.split(":", 5)[3]
+            records = [_source_record(one, shard, arn, region, inner.principal.arn) for one in found]
             after = found[-1].last_place if found else after
             behind_ms = state.behind_ms(inner.tx, shard_log, after, inner.clock.now_ms())
             return SourceBatch(
                 records,
                 rules.sequence_number(shard.base, after, found[-1].entry.arrived_ms) if found else position,
+                shard.closed_at is not None and behind_ms == 0,
+                behind_ms,
+            )
+
+        return scope.snapshot(body)
+
+    def read_columns(
+        self, scope: Scope, arn: str, shard_id: str, position: str, limit: int, size_max_bytes: int
+    ) -> SourceColumns:
+        """What `read` would give, as columns."""
+
+        def body(inner: Scope) -> SourceColumns:
+            stream, shard = _shard(inner, arn, shard_id)
+            shard_log = state.log_of(stream, shard.number)
+            after = rules.place_of(shard.base, position) or 0
+            places, arrived_ms, partition_keys, data = state.read_columns(inner.tx, shard_log, after, limit, size_max_bytes)
+
+            def sequence_number(place: int) -> str:
+                return rules.sequence_number(shard.base, places[place], arrived_ms[place])
+
+            behind_ms = state.behind_ms(inner.tx, shard_log, places[-1] if places else after, inner.clock.now_ms())
+            return SourceColumns(
+                data,
+                arrived_ms,
+                partition_keys,
+                sequence_number,
+                sequence_number(-1) if places else position,
                 shard.closed_at is not None and behind_ms == 0,
                 behind_ms,
             )
@@ -72,21 +101,26 @@ class StreamSink:
 
     def send(self, scope: Scope, arn: str, body: bytes, *, attributes: Mapping[str, str] | None = None) -> None:
         """Put the message as a record; with the running transaction, when there is one."""
+        partition_key = (attributes or {}).get("partition_key")
+        self.send_all(scope, arn, (body,), partition_keys=None if partition_key is None else (partition_key,))
+
+    def send_all(self, scope: Scope, arn: str, bodies: Sequence[bytes], *, partition_keys: Sequence[str] | None = None) -> None:
+        """Put the messages as records, in their order; with the running transaction, when there is one."""
         account, region, name = _own(scope, arn)
-        partition_key = (attributes or {}).get("partition_key") or scope.ids.uuid()
+        if partition_keys is None:
+            # Keys that nobody has: one random beginning, and a count.
+            beginning = scope.ids.uuid()
+            partition_keys = [f"{beginning}-{number}" for number in range(len(bodies))]
 
         def put(inner: Scope) -> None:
             route = state.route(inner.tx, account, region, name)
-            given = (
-                body,
-                partition_key,
-                None if evenly(route) else rules.hash_key(partition_key),
-                len(body) + len(partition_key),
-            )
-            intake.put(inner.tx, account, region, route, (given,), inner.clock.now_ms(), limited=False)
-
-        def evenly(route: state.Route) -> bool:
-            return route.stream.distribution == state.EVENLY
+            # In a stream of one shard there is nothing to be found by the key's hash.
+            evenly = route.stream.distribution == state.EVENLY or len(route.shards) == 1
+            given = [
+                (body, key, None if evenly else rules.hash_key(key), len(body) + len(key))
+                for body, key in zip(bodies, partition_keys, strict=True)
+            ]
+            intake.put(inner.tx, account, region, route, given, inner.clock.now_ms(), limited=False)
 
         scope.transact(put)
 
@@ -125,20 +159,22 @@ def _shard(scope: Scope, arn: str, shard_id: str) -> tuple[state.Stream, state.S
     return stream, shard
 
 
-def _source_record(scope: Scope, found: state.Found, shard: state.Shard, arn: str) -> SourceRecord:
-    region = arn.split(":", 5)[3]
+def _source_record(found: state.Found, shard: state.Shard, arn: str, region: str, caller_arn: str) -> SourceRecord:
+    entry = found.entry
     return SourceRecord(
-        rules.sequence_number(shard.base, found.place, found.entry.arrived_ms),
-        found.entry.data,
-        found.entry.partition_key,
-        found.entry.arrived_ms / 1000,
-        shapes.event(found, shard.base, shard.id, region, arn, scope.principal.arn),
+        rules.sequence_number(shard.base, found.place, entry.arrived_ms),
+        entry.data,
+        entry.partition_key,
+        entry.arrived_ms / 1000,
+        partial(shapes.event, found, shard.base, shard.id, region, arn, caller_arn),
     )
 
+
+STREAM_SINK = StreamSink()
 
 SERVICE = Service(
     models=("kinesis",),
     operations="headrace.services.kinesis.operations",
-    offers={"sources.kinesis": StreamSource(), "sinks.kinesis": StreamSink()},
+    offers={"sources.kinesis": StreamSource(), "sinks.kinesis": STREAM_SINK, "batch_sinks.kinesis": STREAM_SINK},
     workers=workers.WORKERS,
 )

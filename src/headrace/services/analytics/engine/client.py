@@ -11,13 +11,14 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from headrace.services.analytics.engine.schema import (
     Column,
+    Columns,
     Discovered,
     Failure,
     InputSchema,
@@ -28,6 +29,7 @@ from headrace.services.analytics.engine.schema import (
     SqlError,
     Step,
     StreamSchema,
+    columns_of,
 )
 
 CALL_TIMEOUT_S = 120.0
@@ -74,7 +76,7 @@ class Engine:
 
     def step(
         self,
-        records: Mapping[str, Sequence[Raw]],
+        records: Mapping[str, Columns | Sequence[Raw]],
         now_ms: int | None,
         outputs: Sequence[Output] = (),
         watch: Sequence[str] = (),
@@ -88,21 +90,29 @@ class Engine:
         are touched at random make pieces costly: then one checkpoint for several steps is cheaper. `failures`: records that could
         not be got ready for the engine; they go to the error stream.
         """
-        sent = {
-            stream: [
-                [one.data for one in raw],
-                [one.arrival_ms for one in raw],
-                [one.partition_key for one in raw],
-                [one.sequence_number for one in raw],
-                [one.shard_id for one in raw],
-            ]
-            for stream, raw in records.items()
-        }
+        self.begin_step(records, now_ms, outputs, watch, checkpoint, failures)
+        return self.end_step()
+
+    def begin_step(
+        self,
+        records: Mapping[str, Columns | Sequence[Raw]],
+        now_ms: int | None,
+        outputs: Sequence[Output] = (),
+        watch: Sequence[str] = (),
+        checkpoint: bool = True,
+        failures: Sequence[Failure] = (),
+    ) -> None:
+        """As `step`, but the engine computes while the caller does something else: call nothing but `end_step` next."""
+        sent = {stream: given if isinstance(given, Columns) else columns_of(given) for stream, given in records.items()}
         wanted = [[one.stream, one.kind] for one in outputs]
-        encoded, rows, pieces, counts, next_ms = self._call(
+        self._send(
             "step", records=sent, now_ms=now_ms, outputs=wanted, watch=list(watch), checkpoint=checkpoint,
             failures=[[one.data, one.arrival_ms, one.name, one.reason] for one in failures],
         )  # fmt: skip
+
+    def end_step(self) -> Step:
+        """What came of the step that was begun."""
+        encoded, rows, pieces, counts, next_ms = self._receive()
         named = {stream: [dict(zip(names, row, strict=True)) for row in found] for stream, (names, found) in rows.items()}
         return Step(encoded, named, pieces, counts, next_ms)
 
@@ -154,19 +164,22 @@ class Engine:
         return ours
 
     def _call(self, method: str, **arguments: Any) -> Any:
+        self._send(method, **arguments)
+        return self._receive()
+
+    def _send(self, method: str, **arguments: Any) -> None:
         body = msgspec.msgpack.encode([method, arguments])
-        with self._lock:
-            try:
-                connection = self._started()
-                connection.sendall(struct.pack("!I", len(body)) + body)
-                (size,) = struct.unpack("!I", _read(connection, 4))
-                failed, result = msgspec.msgpack.decode(_read(connection, size))
-            except (OSError, EOFError) as error:
-                # What it still does is of no use: an answer that comes late would be taken for the next one's.
-                if self._process is not None:
-                    self._process.kill()
-                self._end()
-                raise ConnectionError(f"the SQL engine's process has ended or does not answer: {error}") from error
+        with self._lock, self._ending_when_it_fails():
+            connection = self._started()
+            connection.sendall(struct.pack("!I", len(body)))
+            connection.sendall(body)
+
+    def _receive(self) -> Any:
+        with self._lock, self._ending_when_it_fails():
+            if self._socket is None:
+                raise EOFError("it was closed")
+            (size,) = struct.unpack("!I", _read(self._socket, 4))
+            failed, result = msgspec.msgpack.decode(_read(self._socket, size))
         if failed is None:
             return result
         kind, message, line, column = failed
@@ -174,12 +187,24 @@ class Engine:
             raise SqlError(message, line, column)
         raise EngineError(f"{kind}: {message}")
 
+    @contextlib.contextmanager
+    def _ending_when_it_fails(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, EOFError) as error:
+            # What it still does is of no use: an answer that comes late would be taken for the next one's.
+            if self._process is not None:
+                self._process.kill()
+            self._end()
+            raise ConnectionError(f"the SQL engine's process has ended or does not answer: {error}") from error
 
-def _read(connection: socket.socket, size: int) -> bytes:
-    parts = bytearray()
-    while len(parts) < size:
-        part = connection.recv(min(size - len(parts), 1 << 20))
-        if not part:
+
+def _read(connection: socket.socket, size: int) -> bytearray:
+    found = bytearray(size)
+    rest = memoryview(found)
+    while rest:
+        count = connection.recv_into(rest)
+        if not count:
             raise EOFError("the connection was closed")
-        parts += part
-    return bytes(parts)
+        rest = rest[count:]
+    return found

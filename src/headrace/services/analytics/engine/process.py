@@ -149,14 +149,15 @@ def _answer(method: Callable[..., Any], arguments: dict[str, Any]) -> list[Any]:
         return [[type(error).__name__, str(error), 0, 0], None]
 
 
-def _read(connection: socket.socket, size: int) -> bytes:
-    parts = bytearray()
-    while len(parts) < size:
-        part = connection.recv(min(size - len(parts), 1 << 20))
-        if not part:
+def _read(connection: socket.socket, size: int) -> bytearray:
+    found = bytearray(size)
+    rest = memoryview(found)
+    while rest:
+        count = connection.recv_into(rest)
+        if not count:
             raise EOFError
-        parts += part
-    return bytes(parts)
+        rest = rest[count:]
+    return found
 
 
 def serve(connection: socket.socket) -> None:
@@ -174,7 +175,8 @@ def serve(connection: socket.socket) -> None:
         except EOFError:
             return
         body = msgspec.msgpack.encode(_answer(methods[method], arguments))
-        connection.sendall(struct.pack("!I", len(body)) + body)
+        connection.sendall(struct.pack("!I", len(body)))
+        connection.sendall(body)
 
 
 if __name__ == "__main__":

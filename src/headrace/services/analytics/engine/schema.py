@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 ERROR_STREAM = "error_stream"
 """The in-application stream that takes rows that could not be processed."""
@@ -84,6 +84,27 @@ class Raw:
     partition_key: str = ""
     sequence_number: str = ""
     shard_id: str = ""
+
+
+class Columns(NamedTuple):
+    """Records of a source, a list for each of their members."""
+
+    data: Sequence[bytes]
+    arrival_ms: Sequence[int]
+    partition_keys: Sequence[str]
+    sequence_numbers: Sequence[str]
+    shard_ids: Sequence[str]
+
+
+def columns_of(records: Sequence[Raw]) -> Columns:
+    """Records, turned."""
+    return Columns(
+        [one.data for one in records],
+        [one.arrival_ms for one in records],
+        [one.partition_key for one in records],
+        [one.sequence_number for one in records],
+        [one.shard_id for one in records],
+    )
 
 
 @dataclass(frozen=True, slots=True)
