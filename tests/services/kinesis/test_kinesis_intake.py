@@ -1,17 +1,29 @@
 """Records on a shard's log: blocks of small ones and pieces of large ones, read from any place with any limit."""
 
+from pathlib import Path
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.layers import log
-from headrace.services.kinesis import intake, pages, rules, state
+from headrace.services.kinesis import errors, intake, pages, rules, state
+from headrace.services.kinesis.sealing import SEALS
 from headrace.store.memory import MemoryStore
 
 SIZES = st.sampled_from([0, 1, 100, 5_000, 30_000, 59_000, 60_001, 130_000])
 
 
-def route() -> state.Route:
-    stream = state.Stream("s", "id", "PROVISIONED", 0.0, 1)
+@pytest.fixture(scope="module", autouse=True)
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("keys")
+    SEALS.keep_in(folder)
+    SEALS.prepare()
+    return folder
+
+
+def route(data_key: str = "") -> state.Route:
+    stream = state.Stream("s", "id", "PROVISIONED", 0.0, 1, key_id=data_key and "alias/aws/kinesis", data_keys=[data_key])
     shard = state.OpenShard("shardId-000000000000", state.log_of(stream, 0), rules.sequence_base(1, 0))
     return state.Route(b"", b"", stream, [0], [shard])
 
@@ -21,9 +33,13 @@ def route() -> state.Route:
     st.lists(st.lists(SIZES, min_size=1, max_size=30), min_size=1, max_size=5),
     st.integers(1, 40),
     st.sampled_from([1, 70_000, 1 << 20]),
+    st.booleans(),
 )
-def test_read__gives_every_record_once_and_in_order(batches: list[list[int]], limit: int, size_max_bytes: int) -> None:
-    store, place = MemoryStore(), route()
+def test_read__gives_every_record_once_and_in_order(
+    batches: list[list[int]], limit: int, size_max_bytes: int, sealed: bool
+) -> None:
+    store = MemoryStore()
+    place = route(store.transact(SEALS.make) if sealed else "")
     expected: list[tuple[str, bytes, int]] = []
     for number, sizes in enumerate(batches):
         records = [(bytes([n % 251]) * size, f"{number}-{n}", 0, size + 4) for n, size in enumerate(sizes)]
@@ -48,6 +64,8 @@ def test_read__gives_every_record_once_and_in_order(batches: list[list[int]], li
         shown += [(one["PartitionKey"], one["Data"], rules.place_of(shard[1], one["SequenceNumber"])) for one in page.records]
         after = page.last_place
     assert shown == expected
+    columns = store.snapshot(lambda tx: state.read_columns(tx, shard[0], 0, 10_000, 1 << 30))
+    assert list(zip(columns.partition_keys, columns.data, columns.places, strict=True)) == expected
     for _, data, where in expected:
         (one,) = store.snapshot(lambda tx, w=where: state.read(tx, place.shards[0].log, w - 1, 1, 1))
         assert one.entry.data == data
@@ -68,3 +86,29 @@ def test_trim__takes_whole_batches_and_shifts_nobody() -> None:
     assert store.snapshot(lambda tx: state.read(tx, shard.log, 0, 1, 1))[0].entry.partition_key == "1-0"
     assert store.snapshot(lambda tx: state.read(tx, shard.log, 14, 1, 1))[0].entry.partition_key == "1-4"
     assert store.snapshot(lambda tx: state.behind_ms(tx, shard.log, 3, 5000)) == 3000
+
+
+def test_sealed_values__open_only_where_they_were_put() -> None:
+    store = MemoryStore()
+    place = route(store.transact(SEALS.make))
+    shard = place.shards[0]
+    for data in (b"small", b"large" * 20_000):
+        store.transact(lambda tx, d=data: intake.put(tx, "a", "r", place, [(d, "k", 0, len(d) + 1)], 1000, limited=False))
+    (first, small), *_ = store.snapshot(lambda tx: log.read(tx, shard.log, 0, 10))
+    assert first == 1
+    assert b"small" not in small
+    moved = state.log_of(place.stream, 1)
+    store.transact(lambda tx: log.append(tx, moved, [small]))
+    with pytest.raises(errors.KMSAccessDeniedException):
+        store.snapshot(lambda tx: state.read(tx, moved, 0, 1, 1))
+    for changed in range(9, len(small), 7):
+        forged = small[:changed] + bytes([small[changed] ^ 1]) + small[changed + 1 :]
+        with pytest.raises((errors.KMSAccessDeniedException, errors.KMSNotFoundException)):
+            store.snapshot(lambda tx, f=forged: state.block(tx, shard.log, f))
+
+
+def test_seal__never_gives_the_same_bytes_twice() -> None:
+    store = MemoryStore()
+    key = store.transact(SEALS.make)
+    sealed = {store.snapshot(lambda tx: SEALS.seal(tx, key, b"log", b"head", b"secret")) for _ in range(100)}
+    assert len({value[4:36] for value in sealed}) == 100

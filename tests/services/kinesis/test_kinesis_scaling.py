@@ -156,11 +156,3 @@ def test_distribution__evenly_needs_no_key(kinesis: Any, account: str) -> None:
     kinesis.update_stream_mode(StreamARN=arn, StreamModeDetails={"StreamMode": "PROVISIONED"})
     code, _ = error_of(kinesis.update_stream_record_distribution_strategy, StreamARN=arn, RecordDistributionStrategy="AUTO")
     assert code == "InvalidArgumentException"
-
-
-def test_encryption__is_refused_aloud(kinesis: Any) -> None:
-    kinesis.create_stream(StreamName="s", ShardCount=1)
-    code, message = error_of(kinesis.start_stream_encryption, StreamName="s", EncryptionType="KMS", KeyId="alias/aws/kinesis")
-    assert (code, "Headrace" in message) == ("KMSNotFoundException", True)
-    kinesis.stop_stream_encryption(StreamName="s", EncryptionType="KMS", KeyId="alias/aws/kinesis")
-    assert kinesis.describe_stream(StreamName="s")["StreamDescription"]["EncryptionType"] == "NONE"

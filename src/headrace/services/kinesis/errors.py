@@ -24,7 +24,15 @@ class ProvisionedThroughputExceededException(AwsError):
 
 
 class KMSNotFoundException(AwsError):
-    """There is no such key: there are none."""
+    """There is no such key."""
+
+
+class KMSInvalidStateException(AwsError):
+    """A key is not in a state to be used."""
+
+
+class KMSAccessDeniedException(AwsError):
+    """What was encrypted can't be decrypted with the key that is here."""
 
 
 class ExpiredIteratorException(AwsError):
@@ -85,6 +93,11 @@ def rate_exceeded(shard_id: str, name: str, account: str) -> ProvisionedThroughp
 def rate_exceeded_text(shard_id: str, name: str, account: str) -> str:
     """What AWS says of a shard at its limit."""
     return f"Rate exceeded for shard {shard_id} in stream {name} under account {account}."
+
+
+def invalid_key(key_id: str) -> KMSNotFoundException:
+    """Not a key's id, ARN or alias."""
+    return KMSNotFoundException(f"Invalid keyId {key_id}")
 
 
 def dry_run() -> DryRunOperationException:

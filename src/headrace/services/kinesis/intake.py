@@ -6,10 +6,12 @@ Small records that come together lie there as one value: what the store does for
 import itertools
 from bisect import bisect_right
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from headrace.layers import log, pieces
 from headrace.services.kinesis import rules, state
 from headrace.services.kinesis.metering import METER
+from headrace.services.kinesis.sealing import SEALS
 from headrace.services.kinesis.throttle import THROTTLE
 from headrace.store.api import Transaction
 
@@ -44,7 +46,8 @@ def put(
             shares[number] = [index]
     for number, indexes in shares.items():
         shard_id, shard_log, base = shards[number]
-        values, offsets, size_bytes = _values([records[index] for index in indexes], now_ms)
+        seal = _Seal(tx, route.stream.data_keys[-1], shard_log, now_ms) if route.stream.key_id else None
+        values, offsets, size_bytes = _values([records[index] for index in indexes], now_ms, seal)
         first = log.append_spans(tx, shard_log, values) - sum(span for span, _ in values) + 1
         for index, sequence in zip(indexes, rules.sequence_numbers(base, first, offsets, now_ms), strict=True):
             found[index] = (shard_id, sequence)
@@ -55,11 +58,29 @@ def put(
     return found
 
 
-def _values(records: Sequence[Given], now_ms: int) -> tuple[list[tuple[int, bytes]], Sequence[int], int]:
+class _Seal(NamedTuple):
+    """Seals what goes onto one log of an encrypted stream."""
+
+    tx: Transaction
+    key: str
+    log: bytes
+    now_ms: int
+
+    def block(self, block: bytes) -> bytes:
+        """A block, sealed."""
+        head = rules.SEALED_BLOCK + block[1 : rules.BLOCK_HEAD]
+        return SEALS.seal(self.tx, self.key, self.log, head, block[rules.BLOCK_HEAD :])
+
+    def entry(self, entry: bytes) -> bytes:
+        """A large record's bytes, sealed."""
+        return SEALS.seal(self.tx, self.key, self.log, rules.sealed_entry_head(self.now_ms), entry[rules.ARRIVED :])
+
+
+def _values(records: Sequence[Given], now_ms: int, seal: _Seal | None) -> tuple[list[tuple[int, bytes]], Sequence[int], int]:
     """The values of a shard's log for its records, each with the numbers it takes; where each record begins; their bytes."""
     size_bytes = sum(one[3] for one in records)
     if size_bytes <= pieces.PIECE_SIZE_MAX_BYTES:
-        return [(len(records), _block(records, now_ms))], range(len(records)), size_bytes
+        return [(len(records), _block(records, now_ms, seal))], range(len(records)), size_bytes
     values: list[tuple[int, bytes]] = []
     offsets: list[int] = []
     count = open_bytes = begin = 0
@@ -68,19 +89,21 @@ def _values(records: Sequence[Given], now_ms: int) -> tuple[list[tuple[int, byte
         open_bytes += record_bytes
         if open_bytes > pieces.PIECE_SIZE_MAX_BYTES:
             if index > begin:
-                values.append((index - begin, _block(records[begin:index], now_ms)))
+                values.append((index - begin, _block(records[begin:index], now_ms, seal)))
             begin, open_bytes = index, record_bytes
         if record_bytes <= pieces.PIECE_SIZE_MAX_BYTES:
             count += 1
         else:
-            parts = pieces.split(rules.encode_entry(now_ms, partition_key, data))
+            entry = rules.encode_entry(now_ms, partition_key, data)
+            parts = pieces.split(entry if seal is None else seal.entry(entry))
             values.extend((1, part) for part in parts)
             count += len(parts)
             begin, open_bytes = index + 1, 0
     if begin < len(records):
-        values.append((len(records) - begin, _block(records[begin:], now_ms)))
+        values.append((len(records) - begin, _block(records[begin:], now_ms, seal)))
     return values, offsets, size_bytes
 
 
-def _block(records: Sequence[Given], now_ms: int) -> bytes:
-    return rules.encode_block(now_ms, [one[1] for one in records], [one[0] for one in records])
+def _block(records: Sequence[Given], now_ms: int, seal: _Seal | None) -> bytes:
+    block = rules.encode_block(now_ms, [one[1] for one in records], [one[0] for one in records])
+    return block if seal is None else seal.block(block)

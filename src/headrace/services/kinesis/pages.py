@@ -20,21 +20,27 @@ def read(tx: ReadTransaction, shard_log: bytes, base: int, after: int, limit: in
     records: list[dict[str, Any]] = []
     place, data_bytes, key_bytes = after, 0, 0
     for number, value in log.scan(tx, shard_log, after):
-        if value[:1] != rules.BLOCK:
+        mark = value[:1]
+        if mark not in rules.BLOCKS:
             break
-        arrived_ms, keys, data = rules.decode_block(value)
+        sealed = mark == rules.SEALED_BLOCK
+        arrived_ms, keys, data = state.block(tx, shard_log, value)
         skipped = max(0, place - (number - len(keys)))
         taken = _fitting(data, skipped, limit - len(records), size_max_bytes - data_bytes, first=not records)
         if taken < len(data) or skipped:
             keys, data = keys[skipped:taken], data[skipped:taken]
         arrived_at = arrived_ms / 1000
         numbers = rules.sequence_numbers(base, place + 1, range(len(keys)), arrived_ms)
-        records += [
+        page = [
             {"SequenceNumber": sequence, "ApproximateArrivalTimestamp": arrived_at, "Data": one, "PartitionKey": key}
             if key
             else {"SequenceNumber": sequence, "ApproximateArrivalTimestamp": arrived_at, "Data": one}
             for sequence, key, one in zip(numbers, keys, data, strict=True)
         ]
+        if sealed:
+            for record in page:
+                record["EncryptionType"] = "KMS"
+        records += page
         place += len(keys)
         data_bytes += sum(map(len, data))
         key_bytes += sum(map(len, keys))

@@ -25,8 +25,13 @@ _PLACE_BITS = 80
 _ARRIVAL_BITS = 36
 _CREATED_BITS = 148
 _HEADER = struct.Struct(">QH")
-# The mark of a block, beside those of pieces.
-BLOCK = b"\x04"
+# The marks of blocks, beside those of pieces. A mark and the time of arrival are what stays readable of a sealed block; of a
+# sealed record that time, and a size that no key has.
+BLOCK, SEALED_BLOCK = b"\x04", b"\x05"
+BLOCKS = frozenset((BLOCK, SEALED_BLOCK))
+ARRIVED = 8
+BLOCK_HEAD, ENTRY_HEAD = 1 + ARRIVED, _HEADER.size
+_SEALED = b"\xff\xff"
 _encode_block = msgspec.msgpack.Encoder().encode
 _decode_block = msgspec.msgpack.Decoder(tuple[list[str], list[bytes]]).decode
 
@@ -95,6 +100,16 @@ def encode_entry(arrived_ms: int, partition_key: str, data: bytes) -> bytes:
     """A record's bytes for the log."""
     key = partition_key.encode()
     return _HEADER.pack(arrived_ms, len(key)) + key + data
+
+
+def sealed_entry_head(arrived_ms: int) -> bytes:
+    """What stays readable of a sealed record."""
+    return arrived_ms.to_bytes(ARRIVED, "big") + _SEALED
+
+
+def is_sealed(raw: bytes) -> bool:
+    """Whether a record's bytes are sealed."""
+    return raw[ARRIVED:ENTRY_HEAD] == _SEALED
 
 
 def decode_entry(raw: bytes) -> Entry:

@@ -5,10 +5,12 @@ from functools import partial
 
 from headrace.kit.errors import AccessDeniedException
 from headrace.layers import log
-from headrace.operation import Service
+from headrace.operation import Context, Service
 from headrace.ports import Scope, SourceBatch, SourceColumns, SourceRecord, SourceShard
 from headrace.services.kinesis import fanout_state, intake, naming, rules, shapes, state, workers
 from headrace.services.kinesis.errors import InvalidArgumentException, ResourceNotFoundException
+from headrace.services.kinesis.sealing import SEALS
+from headrace.workers import Runner
 
 
 class StreamSource:
@@ -170,11 +172,17 @@ def _source_record(found: state.Found, shard: state.Shard, arn: str, region: str
     )
 
 
+def _start(ctx: Context, runner: Runner) -> None:
+    SEALS.keep_in(ctx.settings.data)
+
+
 STREAM_SINK = StreamSink()
+
 
 SERVICE = Service(
     models=("kinesis",),
     operations="headrace.services.kinesis.operations",
     offers={"sources.kinesis": StreamSource(), "sinks.kinesis": STREAM_SINK, "batch_sinks.kinesis": STREAM_SINK},
     workers=workers.WORKERS,
+    on_start=_start,
 )

@@ -35,7 +35,7 @@ def child(one: Shard) -> dict[str, Any]:
 
 def description(account: str, region: str, stream: Stream) -> dict[str, Any]:
     """What StreamDescription and StreamDescriptionSummary have in common."""
-    return {
+    shape: dict[str, Any] = {
         "StreamName": stream.name,
         "StreamARN": stream_arn(account, region, stream.name),
         "StreamStatus": "ACTIVE",
@@ -43,8 +43,11 @@ def description(account: str, region: str, stream: Stream) -> dict[str, Any]:
         "RetentionPeriodHours": stream.retention_hours,
         "StreamCreationTimestamp": stream.created_at,
         "EnhancedMonitoring": [{"ShardLevelMetrics": stream.metrics}],
-        "EncryptionType": "NONE",
+        "EncryptionType": stream.encryption,
     }
+    if stream.key_id:
+        shape["KeyId"] = stream.key_id
+    return shape
 
 
 def warm_throughput(stream: Stream) -> dict[str, Any]:
@@ -55,7 +58,7 @@ def warm_throughput(stream: Stream) -> dict[str, Any]:
 def record(found: Found, base: int) -> dict[str, Any]:
     """The shape Record."""
     arrived_ms, partition_key, data = found.entry
-    shape = {
+    shape: dict[str, Any] = {
         "SequenceNumber": rules.sequence_number(base, found.place, arrived_ms),
         "ApproximateArrivalTimestamp": arrived_ms / 1000,
         "Data": data,
@@ -63,6 +66,8 @@ def record(found: Found, base: int) -> dict[str, Any]:
     # Where the stream places records evenly, they need no key.
     if partition_key:
         shape["PartitionKey"] = partition_key
+    if found.sealed:
+        shape["EncryptionType"] = "KMS"
     return shape
 
 

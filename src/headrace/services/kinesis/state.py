@@ -7,7 +7,7 @@
     ("kinesis", "account", account, region)       → Account: what UpdateAccountSettings set
     ("kinesis", "doomed", stream id)              → Doomed: the shards of a deleted stream, until a worker removed their logs
 
-Consumers and their subscriptions: see `fanout_state`.
+Consumers and their subscriptions: see `fanout_state`; the keys of encrypted streams: `sealing`.
 
 The id of a stream is made when it is created, so a new stream of an old name never sees the old one's records.
 """
@@ -21,6 +21,7 @@ from headrace.kit import arn as arns
 from headrace.layers import log, pieces
 from headrace.layers.records import Records
 from headrace.services.kinesis import errors, limits, rules, scaling
+from headrace.services.kinesis.sealing import SEALS
 from headrace.store import tuples
 from headrace.store.api import ReadTransaction, Transaction
 
@@ -30,7 +31,9 @@ BY_KEY, EVENLY = "USER_PARTITION_KEY", "AUTO"
 
 class Stream(msgspec.Struct, omit_defaults=True):
     """A stream's settings. `metrics` are the metrics that are counted for each shard, `scaled_at` the last
-    uses of UpdateShardCount; `enforced` is what the tag of limits.ENFORCE_TAG says."""
+    uses of UpdateShardCount; `enforced` is what the tag of limits.ENFORCE_TAG says. `key_id` is the key of KMS that new records
+    are said to be encrypted with ("": they are not), `data_keys` the ids of those that it was done with so far, the newest last,
+    and `encryption_changed_at` when encryption was started and stopped lately."""
 
     name: str
     id: str
@@ -45,6 +48,14 @@ class Stream(msgspec.Struct, omit_defaults=True):
     metrics: list[str] = []
     scaled_at: list[float] = []
     enforced: bool | None = None
+    key_id: str = ""
+    data_keys: list[str] = []
+    encryption_changed_at: list[float] = []
+
+    @property
+    def encryption(self) -> str:
+        """AWS's name for how new records are kept."""
+        return "KMS" if self.key_id else "NONE"
 
     @property
     def on_demand(self) -> bool:
@@ -233,6 +244,21 @@ class Found(NamedTuple):
     place: int
     last_place: int
     entry: rules.Entry
+    sealed: bool = False
+
+
+def block(tx: ReadTransaction, shard_log: bytes, value: bytes) -> tuple[int, list[str], list[bytes]]:
+    """When the records of a block, sealed or not, arrived, their partition keys, and their data."""
+    if value[:1] == rules.SEALED_BLOCK:
+        value = rules.BLOCK + value[1 : rules.BLOCK_HEAD] + SEALS.open(tx, shard_log, value, rules.BLOCK_HEAD)
+    return rules.decode_block(value)
+
+
+def entry(tx: ReadTransaction, shard_log: bytes, raw: bytes) -> rules.Entry:
+    """The record in bytes of a log, sealed or not."""
+    if rules.is_sealed(raw):
+        raw = raw[: rules.ARRIVED] + SEALS.open(tx, shard_log, raw, rules.ENTRY_HEAD)
+    return rules.decode_entry(raw)
 
 
 def read(tx: ReadTransaction, shard_log: bytes, after: int, limit: int, size_max_bytes: int) -> list[Found]:
@@ -241,8 +267,10 @@ def read(tx: ReadTransaction, shard_log: bytes, after: int, limit: int, size_max
     entries: list[tuple[int, bytes]] = []
     size_bytes = 0
     for number, value in log.scan(tx, shard_log, after):
-        if value[:1] == rules.BLOCK:
-            arrived_ms, keys, data = rules.decode_block(value)
+        mark = value[:1]
+        if mark in rules.BLOCKS:
+            sealed = mark == rules.SEALED_BLOCK
+            arrived_ms, keys, data = block(tx, shard_log, value)
             place = number - len(keys)
             for key, one in zip(keys, data, strict=True):
                 place += 1
@@ -251,7 +279,7 @@ def read(tx: ReadTransaction, shard_log: bytes, after: int, limit: int, size_max
                 size_bytes += len(one)
                 if len(found) >= limit or (found and size_bytes > size_max_bytes):
                     return found
-                found.append(Found(place, place, rules.Entry(arrived_ms, key, one)))
+                found.append(Found(place, place, rules.Entry(arrived_ms, key, one), sealed))
         else:
             entries.append((number, value))
             if value[0] not in pieces.ENDS:
@@ -260,7 +288,7 @@ def read(tx: ReadTransaction, shard_log: bytes, after: int, limit: int, size_max
                 size_bytes += len(raw)
                 if found and size_bytes > size_max_bytes:
                     return found
-                found.append(Found(first, last, rules.decode_entry(raw)))
+                found.append(Found(first, last, entry(tx, shard_log, raw), rules.is_sealed(raw)))
             entries = []
         if len(found) >= limit:
             return found
@@ -282,8 +310,8 @@ def read_columns(tx: ReadTransaction, shard_log: bytes, after: int, limit: int, 
     entries: list[tuple[int, bytes]] = []
     size_bytes = 0
     for number, value in log.scan(tx, shard_log, after):
-        if value[:1] == rules.BLOCK:
-            arrived_ms, keys, data = rules.decode_block(value)
+        if value[:1] in rules.BLOCKS:
+            arrived_ms, keys, data = block(tx, shard_log, value)
             first = number - len(keys) + 1
             begin = max(0, after + 1 - first)
             end = min(len(keys), begin + limit - len(found.data))
@@ -297,11 +325,11 @@ def read_columns(tx: ReadTransaction, shard_log: bytes, after: int, limit: int, 
             if value[0] not in pieces.ENDS:
                 continue
             for first, _, raw in pieces.join(entries):
-                entry = rules.decode_entry(raw)
+                one = entry(tx, shard_log, raw)
                 found.places.append(first)
-                found.arrived_ms.append(entry.arrived_ms)
-                found.partition_keys.append(entry.partition_key)
-                found.data.append(entry.data)
+                found.arrived_ms.append(one.arrived_ms)
+                found.partition_keys.append(one.partition_key)
+                found.data.append(one.data)
                 size_bytes += len(raw)
             entries = []
         if len(found.data) >= limit or (found.data and size_bytes > size_max_bytes):

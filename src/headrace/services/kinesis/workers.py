@@ -1,9 +1,13 @@
 """What Kinesis does by itself: remove records that are older than their stream's retention, and the logs of deleted streams."""
 
+import logging
+
 from headrace.layers import log
 from headrace.operation import Context
-from headrace.services.kinesis import limits, metering, rules, state
+from headrace.services.kinesis import errors, limits, metering, rules, state
 from headrace.workers import Worker
+
+log_ = logging.getLogger(__name__)
 
 
 def trim_expired_records(ctx: Context) -> float:
@@ -12,7 +16,11 @@ def trim_expired_records(ctx: Context) -> float:
     No lease is needed: a trim that two processes do at once removes the same records once.
     """
     for (account, region, name), _ in ctx.snapshot(lambda inner: list(state.STREAMS.scan(inner.tx))):
-        _trim_stream(ctx, str(account), str(region), str(name))
+        try:
+            _trim_stream(ctx, str(account), str(region), str(name))
+        except (errors.KMSNotFoundException, errors.KMSInvalidStateException, errors.KMSAccessDeniedException) as error:
+            # Without its key a stream can't be looked into; the others are trimmed all the same.
+            log_.warning("stream %s is not trimmed: %s", name, error.message)
     return limits.TRIM_PAUSE_SECONDS
 
 

@@ -41,7 +41,7 @@ def put_record(
         _check_ordering(ctx, route, shard_id, sequence, sequence_number_for_ordering)
     if dry_run:
         raise errors.dry_run()
-    return {"ShardId": shard_id, "SequenceNumber": sequence, "EncryptionType": "NONE"}
+    return {"ShardId": shard_id, "SequenceNumber": sequence, "EncryptionType": route.stream.encryption}
 
 
 @operation
@@ -69,7 +69,7 @@ def put_records(
         for shard_id, sequence in put
     ]
     failed = sum(sequence is None for _, sequence in put)
-    return {"FailedRecordCount": failed, "Records": results, "EncryptionType": "NONE"}
+    return {"FailedRecordCount": failed, "Records": results, "EncryptionType": stream.encryption}
 
 
 def _put(ctx: Context, route: state.Route, given: Sequence[intake.Given]) -> list[intake.Put]:

@@ -5,7 +5,7 @@ from typing import Any
 from headrace.kit.errors import ValidationException
 from headrace.layers import tags as tag_rows
 from headrace.operation import Context, operation
-from headrace.services.kinesis import commitment, errors, fanout_state, limits, naming, rules, shapes, state
+from headrace.services.kinesis import commitment, errors, fanout_state, limits, naming, rules, sealing, shapes, state
 from headrace.services.kinesis.operations import settings
 
 
@@ -72,6 +72,7 @@ def delete_stream(
             f"Stream {name} under account {ctx.account} still has consumers. Deregister them, or set EnforceConsumerDeletion."
         )
     fanout_state.remove_all(ctx.tx, stream)
+    sealing.forget(ctx.tx, stream.data_keys)
     numbers = [shard.number for shard in state.shards(ctx.tx, stream)]
     state.DOOMED.put(ctx.tx, state.Doomed(numbers), stream.id)
     state.SHARDS.delete_all(ctx.tx, stream.id)
