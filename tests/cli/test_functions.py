@@ -65,4 +65,6 @@ def test_functions__invoked_read_and_billed(program: Callable[..., Any], client:
 def test_prices__tiers() -> None:
     assert prices.dollars(1_000_000, 0) == pytest.approx(0.2)
     assert prices.dollars(0, 400_000) == pytest.approx(6.66668)
+    # A GiB kept for an hour, half of which it runs.
+    assert prices.provisioned_dollars(3600, 1800) == pytest.approx(3600 * 0.0000041667 + 1800 * 0.0000097222)
     assert prices.dollars(0, 7e9) == pytest.approx(6e9 * 0.0000166667 + 1e9 * 0.000015)

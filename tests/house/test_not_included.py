@@ -57,11 +57,6 @@ def calls(client: Callable[..., Any], account: str) -> list[tuple[str, str, dict
                 "Code": {"ImageUri": "123456789012.dkr.ecr.us-east-1.amazonaws.com/a:b"},
             },
         ),
-        (
-            "lambda",
-            "put_provisioned_concurrency_config",
-            {"FunctionName": "n", "Qualifier": "1", "ProvisionedConcurrentExecutions": 1},
-        ),
         ("lambda", "list_capacity_providers", {}),
         (
             "firehose",

@@ -25,7 +25,9 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     lines = [_line(used) for used in said["functions"]]
     requests = sum(line["requests"] for line in lines)
     gib_seconds = sum(line["gib_seconds"] for line in lines)
-    total = {"requests": requests, "gib_seconds": gib_seconds, "dollars_at_aws": prices.dollars(requests, gib_seconds)}
+    provisioned_dollars = sum(line["provisioned_dollars_at_aws"] for line in lines)
+    dollars = prices.dollars(requests, gib_seconds) + provisioned_dollars
+    total = {"requests": requests, "gib_seconds": gib_seconds, "dollars_at_aws": dollars}
     if arguments.json:
         answer = {"month": said["month"], "prices_as_of": prices.AS_OF, "functions": lines, "total": total, "dollars_here": 0}
         print(json.dumps(answer))
@@ -37,6 +39,9 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
             f"{line['function']:<32} {line['memory_mib']:>4} MiB {line['requests']:>12,} {line['billed_ms']:>11,} ms "
             f"{line['starts']:>8,} {line['errors']:>8,} {line['dollars_at_aws']:>11.6f}$"
         )
+        if line["provisioned_seconds"]:
+            kept, ran, price = (line[f"provisioned_{name}"] for name in ("gib_seconds", "billed_ms", "dollars_at_aws"))
+            print(f"{'  of that, provisioned':<32} {kept:>24,.1f} GiB s {ran:>11,} ms {price:>26.6f}$")
     print(f"\n{'together':<32} {'':>8} {requests:>12,} {gib_seconds:>9,.1f} GiB s {'':>17} {total['dollars_at_aws']:>11.6f}$")
     print("Here: nothing, whether they run or not.")
     return 0
@@ -44,4 +49,13 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def _line(used: dict[str, Any]) -> dict[str, Any]:
     gib_seconds = used["billed_ms"] / 1000 * used["memory_mib"] / 1024
-    return {**used, "gib_seconds": gib_seconds, "dollars_at_aws": prices.dollars(used["requests"], gib_seconds)}
+    gib = used["memory_mib"] / 1024
+    kept, ran = used["provisioned_seconds"] * gib, used["provisioned_billed_ms"] / 1000 * gib
+    provisioned = prices.provisioned_dollars(kept, ran)
+    return {
+        **used,
+        "gib_seconds": gib_seconds,
+        "provisioned_gib_seconds": kept,
+        "provisioned_dollars_at_aws": provisioned,
+        "dollars_at_aws": prices.dollars(used["requests"], gib_seconds) + provisioned,
+    }

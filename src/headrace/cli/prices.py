@@ -6,6 +6,16 @@ REQUEST_DOLLARS = 0.20 / 1_000_000
 GIB_SECOND_DOLLARS = ((6e9, 0.0000166667), (15e9, 0.000015), (float("inf"), 0.0000133334))
 
 
+# Provisioned concurrency: what is kept, and what runs in it.
+PROVISIONED_GIB_SECOND_DOLLARS = 0.0000041667
+PROVISIONED_RUN_GIB_SECOND_DOLLARS = 0.0000097222
+
+
+def provisioned_dollars(kept_gib_seconds: float, run_gib_seconds: float) -> float:
+    """What provisioned concurrency costs, beside the requests."""
+    return kept_gib_seconds * PROVISIONED_GIB_SECOND_DOLLARS + run_gib_seconds * PROVISIONED_RUN_GIB_SECOND_DOLLARS
+
+
 def dollars(requests: int, gib_seconds: float) -> float:
     """What a month with so much use costs."""
     total, below = requests * REQUEST_DOLLARS, 0.0

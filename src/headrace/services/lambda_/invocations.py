@@ -64,6 +64,10 @@ class Runtime:
                 )
             return self._engine
 
+    def started(self) -> Engine | None:
+        """The engine, if anything was run yet."""
+        return self._engine
+
     def warm_up(self, ctx: Context) -> None:
         """Begin to load what the first invocation needs; nobody waits for it."""
         if self._engine is None:
@@ -146,6 +150,8 @@ class Runtime:
         except Stopped:
             raise ServiceException("The server is stopping.") from None
         METER.count(ctx, version, outcome)
+        if outcome.share is not None:
+            reporter.metrics(ctx, reports.of_share(invoked_arn, version.name, outcome.share))
         running = engine.pool.total_busy() + 1
         reporter.metrics(
             ctx,

@@ -31,11 +31,21 @@ class Meter:
         with self._lock:
             usage = self._held.setdefault(key, Usage())
             usage.requests += 1
-            usage.billed_ms += outcome.billed_ms
+            if outcome.share is not None and not outcome.share.spilled:
+                usage.provisioned_billed_ms += outcome.billed_ms
+            else:
+                usage.billed_ms += outcome.billed_ms
             usage.errors += outcome.error is not None
             if outcome.init_ms is not None:
                 usage.starts += 1
                 usage.init_ms += outcome.init_ms
+
+    def keep(self, ctx: Context, version: Version, seconds: float) -> None:
+        """So many seconds of an environment that is kept initialised (provisioned concurrency)."""
+        month = time.strftime("%Y-%m", time.gmtime(ctx.clock.now()))
+        with self._lock:
+            key = (month, ctx.account, ctx.region, version.name, version.memory_mib)
+            self._held.setdefault(key, Usage()).provisioned_seconds += seconds
 
     def step(self, ctx: Context) -> float:
         """Write what was counted."""

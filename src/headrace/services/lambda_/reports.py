@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from headrace.operation import Context
 from headrace.ports import Metric, Unwired
-from headrace.services.lambda_.engine.function import Line
+from headrace.services.lambda_.engine.function import Line, Share
 
 HELD_CHARACTERS_MAX = 16 * 1024 * 1024
 BATCH_ITEMS_MAX = 2_000
@@ -124,6 +124,18 @@ def of_invocation(name: str, duration_ms: float, failed: bool) -> list[Metric]:
             Metric("Duration", duration_ms, "Milliseconds", dimensions),
         )
     ]
+
+
+def of_share(invoked_arn: str, name: str, share: Share) -> list[Metric]:
+    """The metrics of one invocation of a version that has provisioned concurrency."""
+    resource = ":".join(invoked_arn.split(":")[6:])
+    named = (("FunctionName", name),)
+    kind = "SpilloverInvocations" if share.spilled else "Invocations"
+    return [
+        Metric(f"ProvisionedConcurrency{what}", value, unit, dimensions)
+        for dimensions in (named, (*named, ("Resource", resource)), ())
+        for what, value, unit in ((kind, 1.0, "Count"), ("Utilization", share.busy / share.wanted, "None"))
+    ] + [Metric("ProvisionedConcurrentExecutions", share.busy, "Count", dimensions) for dimensions in (named, ())]
 
 
 def count(metric: str, name: str, value: float = 1, unit: str = "Count") -> list[Metric]:

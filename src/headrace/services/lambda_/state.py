@@ -4,6 +4,7 @@
 ("lambda", "version", account, region, name, number)              → Version; number 0 is $LATEST
 ("lambda", "alias", account, region, name, alias)                 → Alias
 ("lambda", "event-config", account, region, name, qualifier)      → EventConfig: how asynchronous events are retried
+("lambda", "provisioned", account, region, name, qualifier)       → Provisioned: environments that are kept initialised
 ("lambda", "policy", account, region, name, qualifier)            → Policy; qualifier "" is the function itself
 ("lambda", "url", account, region, name, qualifier)               → Url; qualifier "" is the function itself
 ("lambda", "url-of", id)                                          → list of account, region, name and qualifier
@@ -96,6 +97,14 @@ class EventConfig(msgspec.Struct, frozen=True):
     on_failure: str | None = None
 
 
+class Provisioned(msgspec.Struct, frozen=True):
+    """So many environments of a version or alias are kept initialised; paid until `billed_until`."""
+
+    wanted: int
+    modified_at: float
+    billed_until: float = 0.0
+
+
 class Policy(msgspec.Struct):
     """Who may invoke, as statements."""
 
@@ -131,6 +140,8 @@ class Usage(msgspec.Struct):
     init_ms: float = 0.0
     starts: int = 0
     errors: int = 0
+    provisioned_billed_ms: int = 0
+    provisioned_seconds: float = 0.0
 
 
 class Layer(msgspec.Struct, frozen=True):
@@ -175,6 +186,7 @@ FUNCTIONS = Records(("lambda", "function"), Function)
 VERSIONS = Records(("lambda", "version"), Version)
 ALIASES = Records(("lambda", "alias"), Alias)
 EVENT_CONFIGS = Records(("lambda", "event-config"), EventConfig)
+PROVISIONED = Records(("lambda", "provisioned"), Provisioned)
 POLICIES = Records(("lambda", "policy"), Policy)
 URLS = Records(("lambda", "url"), Url)
 URL_OF = Records(("lambda", "url-of"), list[str])
@@ -189,6 +201,7 @@ MAPPINGS = Records(("lambda", "mapping"), Mapping)
 MAPPINGS_OF = Records(("lambda", "mapping-of"), bool)
 EVENTS = ("lambda", "events")
 MAPPINGS_TOPIC = b"lambda:mappings"
+PROVISIONED_TOPIC = b"lambda:provisioned"
 
 
 def number_of(version: str) -> int:
@@ -270,11 +283,18 @@ def delete_function(ctx: Context, name: FunctionName) -> None:
     """Remove a function with all that hangs on it. Its code is swept later, when nobody uses it."""
     for _, url in URLS.scan(ctx.tx, *name[:3]):
         URL_OF.delete(ctx.tx, url.id)
-    for family in (VERSIONS, ALIASES, EVENT_CONFIGS, POLICIES, URLS, RUNTIME_UPDATES):
+    for family in (VERSIONS, ALIASES, EVENT_CONFIGS, PROVISIONED, POLICIES, URLS, RUNTIME_UPDATES):
         family.delete_all(ctx.tx, *name[:3])
     FUNCTIONS.delete(ctx.tx, *name[:3])
     SIGNED_BY.delete(ctx.tx, *name[:3])
+    ctx.tx.announce(PROVISIONED_TOPIC)
     tags.drop(ctx.tx, naming.function_arn(*name[:3]))
+
+
+def drop_provisioned(ctx: Context, name: FunctionName, qualifier: str) -> None:
+    """Keep no environments of a version or alias any more."""
+    PROVISIONED.delete(ctx.tx, *name[:3], qualifier)
+    ctx.tx.announce(PROVISIONED_TOPIC)
 
 
 def used_codes(tx: ReadTransaction) -> Iterator[Code]:

@@ -9,8 +9,9 @@ from headrace.operation import Context
 from headrace.services.lambda_ import mappings, packages, state
 from headrace.services.lambda_.events import WORKER, Dispatcher
 from headrace.services.lambda_.metering import METER
+from headrace.services.lambda_.provisioning import PROVISIONER
 from headrace.services.lambda_.queues import Pollers
-from headrace.services.lambda_.state import EVENTS, MAPPINGS_TOPIC
+from headrace.services.lambda_.state import EVENTS, MAPPINGS_TOPIC, PROVISIONED_TOPIC
 from headrace.workers import Runner, Worker
 
 SWEEP_SECONDS = 600.0
@@ -27,6 +28,7 @@ def start(runner: Runner) -> None:
         Consumer("lambda-mappings", mappings.subscriptions, mappings.Deliveries(), topics=(MAPPINGS_TOPIC,)).worker(runner)
     )
     QUEUE_POLLERS.start()
+    PROVISIONER.wake = lambda: runner.wake(["lambda-provisioned"])
     EVENTS_DISPATCHER.wake = lambda: runner.wake([WORKER])
 
 
@@ -34,6 +36,7 @@ def stop() -> None:
     """Called after the last one."""
     QUEUE_POLLERS.stop()
     EVENTS_DISPATCHER.stop()
+    PROVISIONER.stop()
 
 
 def sweep(ctx: Context) -> float:
@@ -58,4 +61,5 @@ WORKERS = (
     Worker("lambda-queues", QUEUE_POLLERS.step, (MAPPINGS_TOPIC,)),
     Worker("lambda-sweep", sweep),
     Worker("lambda-meter", METER.step),
+    Worker("lambda-provisioned", PROVISIONER.step, (PROVISIONED_TOPIC,)),
 )

@@ -10,10 +10,10 @@ import subprocess
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,12 @@ from headrace.services.lambda_ import limits
 from headrace.services.lambda_.engine import memory
 from headrace.services.lambda_.engine.environment import Environment, Exited
 from headrace.services.lambda_.engine.freezing import Freezer
-from headrace.services.lambda_.engine.function import Function, Outcome, Request, Stopped
+from headrace.services.lambda_.engine.function import Function, Line, Outcome, Request, Stopped
+from headrace.services.lambda_.engine.initialising import Initialising
 from headrace.services.lambda_.engine.memory import Group
 from headrace.services.lambda_.engine.pool import Pool
 from headrace.services.lambda_.engine.processes import Nursery
+from headrace.services.lambda_.engine.provided import Provided
 from headrace.services.lambda_.engine.relay import Relay
 from headrace.services.lambda_.engine.running import Running
 from headrace.services.lambda_.engine.runtime_api import Message
@@ -63,7 +65,8 @@ class Engine:
         self._stopping = False
         self._nursery_lock = threading.Lock()
         self._zygote: Nursery | None = None
-        self._freezer = Freezer(self.pool)
+        self.provided = Provided()
+        self._freezer = Freezer(self.pool, self.provided)
         self._relay = Relay(settings.endpoint_port)
         self._left_groups: list[Group] = []
         self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = queue.SimpleQueue()
@@ -83,7 +86,10 @@ class Engine:
         """Run a function once. Throttled when there is no room, Stopped; every failure of the function is an Outcome."""
         if self._stopping:
             raise Stopped
-        environment = self._warm(function, reserved)
+        environment = self._provided(function)
+        share = self.provided.share(function, environment is None)
+        if environment is None:
+            environment = self._warm(function, self.provided.left(function.arn, reserved))
         made = environment is None
         keep = None
         try:
@@ -91,13 +97,59 @@ class Engine:
                 environment = self._make(function)
             outcome, sound = self._run(environment, request, made)
             keep = environment if sound else None
-            return outcome
+            return outcome if share is None else replace(outcome, share=share)
         finally:
-            if environment is not None and keep is None:
-                self._end(environment)
-            self.pool.release(function, keep)
+            if environment is not None and environment.provided:
+                if not self.provided.give_back(environment, keep is not None):
+                    self._end(environment)
+                self.pool.release(function, None)
+            else:
+                if environment is not None and keep is None:
+                    self._end(environment)
+                self.pool.release(function, keep)
             if keep is not None:
                 self._freezer.notice()
+
+    def _provided(self, function: Function) -> Environment | None:
+        """An environment that was set aside for this version."""
+        while (environment := self.provided.take(function)) is not None:
+            if environment.check():
+                self.pool.enter(function)
+                return environment
+            self.provided.give_back(environment, sound=False)
+            self._end(environment)
+        return None
+
+    def provide(self, function: Function, lines: Callable[[str, Sequence[Line]], None]) -> str:
+        """Make and initialise an environment that is set aside for a version; why its code failed, or nothing. Throttled."""
+        environment = self._make(function)
+        environment.provided = True
+        environment.journal.begin(lambda batch: lines(environment.stream, batch))
+        told = Initialising(environment)
+        told.begin(self._sandbox.version(function.runtime), self._sandbox.note(function.runtime))
+        kept, failure = False, ""
+        try:
+            message = environment.start(lambda: self._open_endpoint(environment), limits.PROVIDED_INITIALISATION_SECONDS_MAX)
+            failure = told.failed(message) if message.kind == "init_error" else ""
+            environment.used_at = time.monotonic()
+            kept = not failure and not self._stopping and self.provided.add(environment)
+        except TimeoutError:
+            failure = told.failed(None, "timeout")
+        except Exited:
+            if self._stopping:
+                raise Stopped from None
+            failure = told.failed(None)
+        finally:
+            environment.journal.flush()
+            if not kept:
+                self._end(environment)
+        self._freezer.notice()
+        return failure
+
+    def want(self, wanted: Mapping[str, int]) -> None:
+        """Set aside so many environments for versions, by their keys; those that are too many end. `provide` makes them."""
+        for environment in [*self.provided.want(wanted), *self.provided.renewable()]:
+            self._end(environment)
 
     def _warm(self, function: Function, reserved: int | None) -> Environment | None:
         environment = self.pool.take_idle(function, reserved)
@@ -246,7 +298,7 @@ class Engine:
         # The processes die with the thread that started them.
         self._jobs.put(None)
         self._starter.join(5)
-        for environment in self.pool.take_all():
+        for environment in [*self.pool.take_all(), *self.provided.take_all()]:
             self._end(environment)
         self._freezer.stop()
         if self._zygote is not None:

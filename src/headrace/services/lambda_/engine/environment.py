@@ -61,6 +61,7 @@ class Environment:
         self.endpoint: socket.socket | None = None
         self._output = -1
         self.frozen = False
+        self.provided = False
         self._folder: Path | None = None
         self._next: Connection | None = None
 
@@ -117,6 +118,11 @@ class Environment:
         )  # fmt: skip
         return place
 
+    @property
+    def initialisation(self) -> str:
+        """AWS's name for why it was initialised."""
+        return "provisioned-concurrency" if self.provided else "on-demand"
+
     def freeze(self) -> None:
         """Let it stand still until `thaw`: it is idle."""
         if self._process is not None and not self.frozen:
@@ -150,18 +156,19 @@ class Environment:
         }
         return msgspec.json.encode(orders) + b"\n"
 
-    def start(self, opened: Callable[[], None]) -> Message:
+    def start(self, opened: Callable[[], None], seconds: float = limits.INITIALISATION_SECONDS_MAX) -> Message:
         """Wait until the runtime asks for its first event; the message is `next` or `init_error`. Exited, TimeoutError.
 
-        `opened` is called when there are sockets: what is loaded may call the server already.
+        `opened` is called when there are sockets: what is loaded may call the server already. It may take so many seconds, or the
+        function's timeout, whichever is longer.
         """
         begun = time.monotonic()
         self._take_sockets(begun + limits.START_SECONDS_MAX)
         opened()
-        message = self._wait(begun + max(limits.INITIALISATION_SECONDS_MAX, self.function.timeout_seconds))
+        message = self._wait(begun + max(seconds, self.function.timeout_seconds))
         if message.kind == "next":
             self.init_ms = (time.monotonic() - begun) * 1000
-            told = {"initializationType": "on-demand", "phase": "init", "status": "success"}
+            told = {"initializationType": self.initialisation, "phase": "init", "status": "success"}
             self.journal.event("platform.initRuntimeDone", told)
             self.journal.event("platform.initReport", {**told, "metrics": {"durationMs": round(self.init_ms, 3)}})
         return message

@@ -23,8 +23,8 @@ class Freezing(Protocol):
 class Freezer:
     """One thread that freezes environments a moment after their last invocation: those in use are never touched."""
 
-    def __init__(self, pool: Freezing) -> None:
-        self._pool = pool
+    def __init__(self, *pools: Freezing) -> None:
+        self._pools = pools
         self._wanted = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -47,7 +47,7 @@ class Freezer:
             self._wanted.wait()
             self._wanted.clear()
             while not self._stopping.wait(IDLE_SECONDS):
-                if not self._pool.freeze_idle(IDLE_SECONDS):
+                if not sum(pool.freeze_idle(IDLE_SECONDS) for pool in self._pools):
                     break
 
 

@@ -53,6 +53,15 @@ class Request:
 
 
 @dataclass(frozen=True)
+class Share:
+    """How a version's provisioned environments were used when an invocation began; `spilled`: it got a common one."""
+
+    busy: int
+    wanted: int
+    spilled: bool
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What came of an invocation. `error`: "Unhandled" or None. `log` is its tail, 4 KiB at most."""
 
@@ -64,6 +73,8 @@ class Outcome:
     memory_used_mib: int
     log: bytes = b""
     content_type: str = ""
+    share: Share | None = None
+    """Set when the version has provisioned concurrency."""
 
 
 class Stopped(Exception):

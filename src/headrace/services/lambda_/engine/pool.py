@@ -30,7 +30,7 @@ class Pool:
             if reserved is not None and self._busy[function.arn] >= reserved:
                 raise Throttled("ReservedFunctionConcurrentInvocationLimitExceeded")
             self._busy[function.arn] += 1
-            warm = self._idle.get(_key(function))
+            warm = self._idle.get(key_of(function))
             # One that is too old is left where it is: the housekeeping ends it.
             if not warm or warm[-1].expires_at <= time.monotonic():
                 return None
@@ -38,6 +38,11 @@ class Pool:
         if found.frozen:
             found.thaw()
         return found
+
+    def enter(self, function: Function) -> None:
+        """An invocation begins in an environment that is not of the pool; `release` ends it."""
+        with self._lock:
+            self._busy[function.arn] += 1
 
     def take_slot(self) -> tuple[int, Environment | None]:
         """Room for a new environment, and the idle one that must go to make it. Throttled when all are busy."""
@@ -49,7 +54,7 @@ class Pool:
             oldest = min((one for warm in self._idle.values() for one in warm), key=lambda one: one.used_at, default=None)
             if oldest is None:
                 raise Throttled("ConcurrentInvocationLimitExceeded")
-            self._idle[_key(oldest.function)].remove(oldest)
+            self._idle[key_of(oldest.function)].remove(oldest)
             return oldest.slot, oldest
 
     def release(self, function: Function, environment: Environment | None) -> None:
@@ -59,7 +64,7 @@ class Pool:
             if not self._busy[function.arn]:
                 del self._busy[function.arn]
             if environment is not None:
-                self._idle.setdefault(_key(environment.function), []).append(environment)
+                self._idle.setdefault(key_of(environment.function), []).append(environment)
 
     def freeze_idle(self, idle_seconds: float) -> bool:
         """Freeze the environments that were idle for so long; whether others will be."""
@@ -114,5 +119,6 @@ class Pool:
             return found
 
 
-def _key(function: Function) -> str:
+def key_of(function: Function) -> str:
+    """Which environments may run a function: those of this very revision."""
     return f"{function.arn}\n{function.version}\n{function.revision}"

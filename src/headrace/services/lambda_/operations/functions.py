@@ -166,6 +166,7 @@ def delete_function(ctx: Context, *, function_name: str, qualifier: str | None =
         state.find_version(inner.tx, name, name.qualifier)
         _refuse_named_by_alias(inner, name)
         state.VERSIONS.delete(inner.tx, *name[:3], int(name.qualifier))
+        state.drop_provisioned(inner, name, name.qualifier)
 
     ctx.transact(remove)
     invocations.RUNTIME.retire(naming.function_arn(*name[:3]))

@@ -5,12 +5,11 @@ from typing import Any
 
 from headrace.layers import tags as tag_layer
 from headrace.operation import Context, operation
-from headrace.services.lambda_ import destinations, limits, naming, shapes, state
+from headrace.services.lambda_ import destinations, limits, naming, provisioning, shapes, state
 from headrace.services.lambda_.errors import (
     InvalidParameterValueException,
     PolicyLengthExceededException,
     PreconditionFailedException,
-    ProvisionedConcurrencyConfigNotFoundException,
     ResourceConflictException,
     ResourceNotFoundException,
 )
@@ -26,6 +25,7 @@ def put_function_concurrency(ctx: Context, *, function_name: str, reserved_concu
     """
     name = naming.parse(ctx, function_name)
     function = state.find_function(ctx.tx, name)
+    provisioning.check_reserved(ctx, name, reserved_concurrent_executions)
     function.reserved = reserved_concurrent_executions
     state.FUNCTIONS.put(ctx.tx, function, *name[:3])
     return {"ReservedConcurrentExecutions": reserved_concurrent_executions}
@@ -45,20 +45,6 @@ def delete_function_concurrency(ctx: Context, *, function_name: str) -> None:
     function = state.find_function(ctx.tx, name)
     function.reserved = None
     state.FUNCTIONS.put(ctx.tx, function, *name[:3])
-
-
-@operation(read_only=True)
-def get_provisioned_concurrency_config(ctx: Context, *, function_name: str, qualifier: str) -> dict[str, Any]:
-    """There is none: Headrace keeps environments warm by use alone."""
-    state.resolve(ctx.tx, naming.parse(ctx, function_name, qualifier))
-    raise ProvisionedConcurrencyConfigNotFoundException.none()
-
-
-@operation(read_only=True, accepts=("marker", "max_items"))
-def list_provisioned_concurrency_configs(ctx: Context, *, function_name: str) -> dict[str, Any]:
-    """There are none."""
-    state.find_function(ctx.tx, naming.parse(ctx, function_name))
-    return {"ProvisionedConcurrencyConfigs": []}
 
 
 @operation

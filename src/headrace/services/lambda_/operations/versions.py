@@ -90,6 +90,7 @@ def delete_alias(ctx: Context, *, function_name: str, name: str) -> None:
     function = naming.parse(ctx, function_name)
     state.ALIASES.delete(ctx.tx, *function[:3], name)
     state.EVENT_CONFIGS.delete(ctx.tx, *function[:3], name)
+    state.drop_provisioned(ctx, function, name)
     state.POLICIES.delete(ctx.tx, *function[:3], name)
 
 
@@ -120,4 +121,5 @@ def _put_alias(
         state.find_version(ctx.tx, function._replace(qualifier=other), other)
     alias = Alias(name, version, description, weights, ctx.ids.uuid())
     state.ALIASES.put(ctx.tx, alias, *function[:3], name)
+    ctx.tx.announce(state.PROVISIONED_TOPIC)
     return shapes.alias(ctx, function.name, alias)
