@@ -23,7 +23,7 @@ import (
 )
 
 type target struct {
-	address, key, secret, region, service, action, contentType, path string
+	address, key, secret, region, service, action, contentType, path, signedPath string
 	body                                                             func(worker, number int) string
 }
 
@@ -44,15 +44,21 @@ func (t *target) signingKey(day string) []byte {
 
 func (t *target) request(key []byte, day, stamp string, worker, number int) []byte {
 	body := t.body(worker, number)
-	canonical := "POST\n/\n\ncontent-type:" + t.contentType + "\nhost:" + t.address + "\nx-amz-date:" + stamp +
-		"\nx-amz-target:" + t.action + "\n\ncontent-type;host;x-amz-date;x-amz-target\n" + digest(body)
+	signed, action, actionHeader := "content-type;host;x-amz-date", "", ""
+	if t.action != "" {
+		signed += ";x-amz-target"
+		action = "\nx-amz-target:" + t.action
+		actionHeader = "\r\nX-Amz-Target: " + t.action
+	}
+	canonical := "POST\n" + t.signedPath + "\n\ncontent-type:" + t.contentType + "\nhost:" + t.address + "\nx-amz-date:" + stamp +
+		action + "\n\n" + signed + "\n" + digest(body)
 	scope := day + "/" + t.region + "/" + t.service + "/aws4_request"
 	signature := hex.EncodeToString(mac(key, "AWS4-HMAC-SHA256\n"+stamp+"\n"+scope+"\n"+digest(canonical)))
 	var b strings.Builder
 	b.Grow(len(body) + 600)
 	b.WriteString("POST " + t.path + " HTTP/1.1\r\nHost: " + t.address + "\r\nContent-Type: " + t.contentType + "\r\nX-Amz-Date: " + stamp +
-		"\r\nX-Amz-Target: " + t.action + "\r\nAuthorization: AWS4-HMAC-SHA256 Credential=" + t.key + "/" + scope +
-		", SignedHeaders=content-type;host;x-amz-date;x-amz-target, Signature=" + signature +
+		actionHeader + "\r\nAuthorization: AWS4-HMAC-SHA256 Credential=" + t.key + "/" + scope +
+		", SignedHeaders=" + signed + ", Signature=" + signature +
 		"\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + body)
 	return []byte(b.String())
 }
@@ -187,8 +193,8 @@ func records(name, record string, number, count int) string {
 
 func main() {
 	t := &target{}
-	mode := flag.String("mode", "noop", "noop, put-item, get-item, put-record, put-records or get-records")
-	name := flag.String("name", "bench", "the table or stream")
+	mode := flag.String("mode", "noop", "noop, put-item, get-item, put-record, put-records, get-records or invoke")
+	name := flag.String("name", "bench", "the table, stream or function")
 	workers := flag.Int("c", 64, "connections")
 	seconds := flag.Float64("seconds", 5, "how long")
 	size := flag.Int("size", 1024, "bytes of the value in each item or record")
@@ -202,7 +208,7 @@ func main() {
 	flag.Parse()
 	value := strings.Repeat("x", *size)
 	record := strings.Repeat("eHh4", (*size+2)/3)
-	t.path = "/"
+	t.path, t.signedPath = "/", "/"
 	// No two runs write the same: a put that changes nothing would cost a server nothing.
 	begun := time.Now().UnixMilli() * 1000000
 	switch *mode {
@@ -236,6 +242,11 @@ func main() {
 	case "get-records":
 		t.service, t.action, t.contentType = "kinesis", "Kinesis_20131202.GetRecords", "application/x-amz-json-1.1"
 		t.body = func(w, n int) string { return fmt.Sprintf(`{"ShardIterator":"%s","Limit":10000}`, *iterator) }
+	case "invoke":
+		t.service, t.contentType = "lambda", "application/json"
+		t.path = "/2015-03-31/functions/" + *name + "/invocations"
+		t.signedPath = t.path
+		t.body = func(w, n int) string { return fmt.Sprintf(`{"worker":%d,"number":%d}`, w, n) }
 	default:
 		fmt.Fprintln(os.Stderr, "load: unknown mode", *mode)
 		os.Exit(2)
