@@ -63,6 +63,15 @@ class TooManyRequestsException(_Typed):
         return cls("Rate Exceeded.", Reason=reason, retryAfterSeconds="1")
 
 
+class RecursiveInvocationException(_Typed):
+    """The event went round through the function too often."""
+
+    @classmethod
+    def loop(cls, name: str) -> "RecursiveInvocationException":
+        """For a function."""
+        return cls(f"Lambda has detected that the function {name} is being invoked in a recursive loop and stopped it.")
+
+
 class PreconditionFailedException(_Typed):
     """The revision id is not the present one."""
 

@@ -16,9 +16,9 @@ import msgspec
 from headrace.kit.errors import AwsError
 from headrace.layers import queue
 from headrace.operation import Context
-from headrace.services.lambda_ import destinations, invocations, limits, naming, reports, state
+from headrace.services.lambda_ import destinations, invocations, limits, lineage, naming, reports, state
 from headrace.services.lambda_.engine.function import Outcome
-from headrace.services.lambda_.errors import ResourceNotFoundException, TooManyRequestsException
+from headrace.services.lambda_.errors import RecursiveInvocationException, ResourceNotFoundException, TooManyRequestsException
 from headrace.services.lambda_.invocations import RUNTIME, Target
 from headrace.services.lambda_.naming import FunctionName
 from headrace.services.lambda_.state import EVENTS, EventConfig
@@ -45,6 +45,7 @@ class Event(msgspec.Struct):
     client_context: str | None = None
     failures: int = 0
     throttles: int = 0
+    trace: str = ""
 
     @property
     def name(self) -> FunctionName:
@@ -57,7 +58,7 @@ def put(ctx: Context, name: FunctionName, payload: bytes, request_id: str, clien
     pieces = [payload[start : start + _PIECE_BYTES] for start in range(0, len(payload), _PIECE_BYTES)]
     event = Event(
         request_id, *name, payload=payload if len(pieces) == 1 else b"", pieces=len(pieces) if len(pieces) > 1 else 0,
-        queued_at=ctx.clock.now(), client_context=client_context,
+        queued_at=ctx.clock.now(), client_context=client_context, trace=ctx.trace_id,
     )  # fmt: skip
     if event.pieces:
         for number, piece in enumerate(pieces):
@@ -147,10 +148,22 @@ def handle(ctx: Context, job: queue.Job, event: Event) -> None:
     if ctx.clock.now() - event.queued_at > age_max:
         _give_up(ctx, job, event, payload, target, config, "EventAgeExceeded", None)
         return
+    # What is sent because of this run is of its chain.
+    trace = event.trace or lineage.begin(event.request_id, event.queued_at)
+    ctx.trace_id = lineage.advance(trace, naming.function_arn(*event.name[:3]))
     try:
         outcome = RUNTIME.run(
-            ctx, target, naming.named_arn(event.name), payload, request_id=event.request_id, client_context=event.client_context
+            ctx,
+            target,
+            naming.named_arn(event.name),
+            payload,
+            request_id=event.request_id,
+            client_context=event.client_context,
+            trace=trace,
         )
+    except RecursiveInvocationException:
+        _give_up(ctx, job, event, payload, target, config, "RecursiveInvocation", None)
+        return
     except (TooManyRequestsException, AwsError) as error:
         log.debug("%s: no room for an event yet: %s", event.function, error)
         event.throttles += 1

@@ -7,12 +7,13 @@ from typing import NamedTuple
 from headrace.kit.errors import AwsError
 from headrace.operation import Context
 from headrace.ports import Unwired
-from headrace.services.lambda_ import limits, naming, packages, reports, shapes, state
+from headrace.services.lambda_ import limits, lineage, naming, packages, reports, shapes, state
 from headrace.services.lambda_.engine import runtimes
 from headrace.services.lambda_.engine.engine import Engine, EngineSettings
 from headrace.services.lambda_.engine.function import Function, LogSettings, Outcome, Request, Stopped, Throttled
 from headrace.services.lambda_.errors import (
     InvalidParameterValueException,
+    RecursiveInvocationException,
     RequestTooLargeException,
     ServiceException,
     TooManyRequestsException,
@@ -36,6 +37,7 @@ class Target(NamedTuple):
     version: Version
     reserved: int | None
     layers: tuple[Code, ...]
+    recursive_loop: str = lineage.TERMINATE
 
 
 class Runtime:
@@ -136,9 +138,14 @@ class Runtime:
         if len(payload) > limits.PAYLOAD_REQUEST_BYTES_MAX:
             raise RequestTooLargeException.payload(len(payload), limits.PAYLOAD_REQUEST_BYTES_MAX)
         version, reporter = target.version, self.reporter
+        arn = naming.function_arn(ctx.account, ctx.region, version.name)
+        trace = trace or ctx.trace_id or lineage.begin(request_id, ctx.clock.now())
+        if target.recursive_loop == lineage.TERMINATE and lineage.passes(trace, arn) >= lineage.PASSES_MAX:
+            reporter.metrics(ctx, reports.count("RecursiveInvocationsDropped", version.name))
+            raise RecursiveInvocationException.loop(version.name)
         group = shapes.log_group(version)
         request = Request(
-            request_id, payload or b"{}", invoked_arn, client_context, trace or ctx.trace_id or None,
+            request_id, payload or b"{}", invoked_arn, client_context, lineage.advance(trace, arn),
             lines=lambda stream, lines: reporter.lines(ctx, group, stream, lines), parts=parts,
         )  # fmt: skip
         engine = self.engine(ctx)
@@ -170,7 +177,8 @@ def target(ctx: Context, name: FunctionName) -> Target:
     """Read what an invocation of a function needs. In a transaction or a snapshot."""
     version = state.resolve(ctx.tx, name, ctx.ids.random.random())
     function = state.find_function(ctx.tx, name)
-    return Target(version, function.reserved, tuple(layer_code(ctx, layer) for layer in version.layers))
+    layers = tuple(layer_code(ctx, layer) for layer in version.layers)
+    return Target(version, function.reserved, layers, function.recursive_loop)
 
 
 def layer_code(ctx: Context, arn: str) -> Code:

@@ -17,7 +17,7 @@ import msgspec
 
 from headrace.kit.arn import parse as parse_arn
 from headrace.operation import Context
-from headrace.services.lambda_ import filters, invocations, mappings, naming, rules, state
+from headrace.services.lambda_ import filters, invocations, lineage, mappings, naming, reports, rules, state
 from headrace.services.lambda_.errors import ServiceException, TooManyRequestsException
 from headrace.services.lambda_.invocations import RUNTIME
 from headrace.services.lambda_.state import Mapping
@@ -148,8 +148,9 @@ def deliver(ctx: Context, mapping: Mapping, queue_url: str, messages: Sequence[M
             wanted.append((message, one))
         else:
             done.append(message)
+    wanted, trace = _running(ctx, mapping, wanted)
     if wanted:
-        outcome = _invoke(ctx, mapping, msgspec.json.encode({"Records": [one for _, one in wanted]}))
+        outcome = _invoke(ctx, mapping, trace, msgspec.json.encode({"Records": [one for _, one in wanted]}))
         if outcome is None:
             return
         payload, failed = outcome
@@ -164,6 +165,24 @@ def deliver(ctx: Context, mapping: Mapping, queue_url: str, messages: Sequence[M
             for number, message in enumerate(done[start : start + RECEIVE_MAX])
         ]
         ctx.ports.api.call(ctx, "sqs", "DeleteMessageBatch", {"QueueUrl": queue_url, "Entries": entries})
+
+
+def _running(
+    ctx: Context, mapping: Mapping, wanted: list[tuple[Message, dict[str, Any]]]
+) -> tuple[list[tuple[Message, dict[str, Any]]], str]:
+    """Without the messages that went round through the function too often, and the longest chain of the others.
+
+    Those stay in the queue, which moves them to its dead letters after so many receipts as it says.
+    """
+    arn = naming.function_arn(mapping.account, mapping.region, mapping.function)
+    chains = [one["attributes"].get("AWSTraceHeader", "") for _, one in wanted]
+    function = ctx.snapshot(lambda inner: state.FUNCTIONS.get(inner.tx, mapping.account, mapping.region, mapping.function))
+    if function is not None and function.recursive_loop == lineage.TERMINATE:
+        going = [number for number, chain in enumerate(chains) if lineage.passes(chain, arn) < lineage.PASSES_MAX]
+        if dropped := len(wanted) - len(going):
+            RUNTIME.reporter.metrics(ctx, reports.count("RecursiveInvocationsDropped", mapping.function, dropped))
+            wanted, chains = [wanted[number] for number in going], [chains[number] for number in going]
+    return wanted, max(chains, key=lambda chain: lineage.passes(chain, arn), default="")
 
 
 def record(mapping: Mapping, message: Members[str, Any]) -> dict[str, Any]:
@@ -198,13 +217,13 @@ def _queue_mappings(ctx: Context) -> list[Mapping]:
     ]
 
 
-def _invoke(ctx: Context, mapping: Mapping, payload: bytes) -> tuple[bytes, bool] | None:
+def _invoke(ctx: Context, mapping: Mapping, trace: str, payload: bytes) -> tuple[bytes, bool] | None:
     """(the function's answer, whether it failed); None when it could not be run."""
     name = mappings.function_of(mapping)
     target = ctx.snapshot(lambda inner: invocations.target(inner, name))
     for _ in range(THROTTLE_WAITS_MAX):
         try:
-            outcome = RUNTIME.run(ctx, target, naming.named_arn(name), payload, request_id=ctx.ids.uuid())
+            outcome = RUNTIME.run(ctx, target, naming.named_arn(name), payload, request_id=ctx.ids.uuid(), trace=trace)
             return outcome.payload, outcome.error is not None
         except TooManyRequestsException:
             time.sleep(THROTTLE_WAIT_SECONDS)

@@ -10,7 +10,7 @@ def send(
     scope: Scope, queue: state.Queue, body: str, attributes: dict[str, dict[str, Any]] | None = None, *,
     delay_seconds: int | None = None, trace: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Put a message into a queue in the running transaction; what SendMessage answers."""
+    """Put a message into a queue in the running transaction; what SendMessage answers. It keeps the request's trace header."""
     given = attributes or {}
     rules.check_body(body)
     rules.check_message_attributes(given)
@@ -26,7 +26,7 @@ def send(
         )  # fmt: skip
     now = scope.clock.now()
     message = state.Message(scope.ids.uuid(), now, scope.principal.user_id, now + delay)
-    state.add(scope.tx, queue, message, state.encode_content(state.Content(body, given, trace)))
+    state.add(scope.tx, queue, message, state.encode_content(state.Content(body, given, trace or scope.trace_id or None)))
     return {
         "MessageId": message.id,
         "MD5OfMessageBody": rules.md5(body),

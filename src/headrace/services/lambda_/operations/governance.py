@@ -20,7 +20,7 @@ from headrace.services.lambda_.state import CodeSigning, Policy
 
 @operation
 def put_function_recursion_config(ctx: Context, *, function_name: str, recursive_loop: str) -> dict[str, Any]:
-    """Say what becomes of loops through a function. Differs from AWS: kept and shown; loops are not looked for."""
+    """Say what becomes of loops through a function: stopped after 16 runs (Terminate, as it begins), or not (Allow)."""
     name = naming.parse(ctx, function_name)
     function = state.find_function(ctx.tx, name)
     function.recursive_loop = recursive_loop
