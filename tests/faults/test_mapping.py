@@ -1,7 +1,8 @@
 """A function that fails, times out, dies and answers partially at random, behind a stream, while the server is killed.
 
 Each record is handled, or lies in the destination as the policy says; the records of a key are handled in their order, though ten
-batches of a shard run at once. HEADRACE_MAPPING_RECORDS=100000 and HEADRACE_MAPPING_KILLS=20 run as many as a release should stand.
+batches of a shard run at once. HEADRACE_MAPPING_RECORDS=100000 and HEADRACE_MAPPING_KILLS=20 run as many as a release should
+stand.
 """
 
 import io
