@@ -13,7 +13,7 @@ from headrace.kit.clock import Clock
 from headrace.kit.errors import AccessDeniedException
 from headrace.kit.ids import Ids
 from headrace.kit.settings import Settings
-from headrace.store.api import Store, Transaction
+from headrace.store.api import ReadTransaction, Store, Transaction
 from headrace.store.blobs import Blobs
 
 T = TypeVar("T")
@@ -46,6 +46,7 @@ class Scope(Protocol):
     clock: Clock
     ids: Ids
     settings: Settings
+    ports: "Ports"
 
     @property
     def tx(self) -> Transaction:
@@ -278,6 +279,30 @@ class NotAuthorized(AccessDeniedException):
         self.principal, self.action, self.resource, self.why = principal, action, resource, why
 
 
+# Announced when the policy of a resource, or whose a bucket is, changes: what was decided by it is forgotten.
+RESOURCE_POLICIES_TOPIC = b"resource policies"
+
+
+class MalformedPolicy(ValueError):
+    """What is wrong with a policy document, in AWS's words."""
+
+
+class ResourcePolicies(Protocol):
+    """The policies that a service keeps of its resources. They are read here, and evaluated by `Authority` alone."""
+
+    def policies(self, tx: ReadTransaction, arn: str) -> Sequence[str]:
+        """The documents that speak for the resource of an ARN; none when it has none, or is not there."""
+
+    def any_kept(self, tx: ReadTransaction) -> bool:
+        """Whether any resource has a policy."""
+
+    def behind(self, scope: Scope, parameters: Mapping[str, Any]) -> str | None:
+        """The ARN of the resource that an opaque token of a request stands for, if the request has one."""
+
+    def owner(self, tx: ReadTransaction, arn: str) -> str | None:
+        """Whose the resource of an ARN without an account is; None: nobody's."""
+
+
 class Authority(Protocol):
     """IAM and STS: who holds which keys, and who may do what."""
 
@@ -288,10 +313,15 @@ class Authority(Protocol):
         """Temporary credentials of a role for a service, e.g. lambda.amazonaws.com, if the role trusts it."""
 
     def allows(self, scope: Scope, principal: Principal, action: str, resource: str) -> bool:
-        """Whether the principal's policies allow the action on the resource."""
+        """Whether the principal's policies, and those of the resource, allow the action on the resource."""
 
-    def check(self, scope: Scope, principal: Principal, service: str, operation: str, parameters: Mapping[str, Any]) -> None:
-        """NotAuthorized unless the principal's policies allow a request, whose needs are found from its members."""
+    def check(self, scope: Scope, principal: Principal, service: str, operation: str, parameters: Mapping[str, Any]) -> str:
+        """NotAuthorized unless the policies of the principal and of what a request names allow it; the needs are found from its
+        members. The account in which the request runs: the principal's, or that of a resource which lets the principal in.
+        """
+
+    def check_policy(self, document: str) -> None:
+        """MalformedPolicy unless a document can be the policy of a resource."""
 
 
 class Api(Protocol):
@@ -316,11 +346,12 @@ def _unwired(name: str) -> Any:
 
 
 class Ports(msgspec.Struct):
-    """What `app` hands to every context. `sources`, `sinks` and `batch_sinks` are found by the service in an ARN."""
+    """What `app` hands to every context. `sources`, `sinks`, `batch_sinks` and `policies` are found by the service in an ARN."""
 
     sources: dict[str, RecordSource] = msgspec.field(default_factory=dict)
     sinks: dict[str, Sink] = msgspec.field(default_factory=dict)
     batch_sinks: dict[str, BatchSink] = msgspec.field(default_factory=dict)
+    policies: dict[str, ResourcePolicies] = msgspec.field(default_factory=dict)
     invoker: Invoker = _unwired("invoker")
     objects: ObjectStore = _unwired("objects")
     warehouse: Warehouse = _unwired("warehouse")

@@ -39,7 +39,6 @@ def calls(client: Callable[..., Any], account: str) -> list[tuple[str, str, dict
         ("sns", "create_topic", {"Name": "t.fifo", "Attributes": {"FifoTopic": "true"}}),
         ("sns", "subscribe", {"TopicArn": t, "Protocol": "email", "Endpoint": "a@b.c"}),
         ("sns", "subscribe", {"TopicArn": t, "Protocol": "https", "Endpoint": "https://b.c"}),
-        ("kinesis", "put_resource_policy", {"ResourceARN": arn("kinesis", "stream/s"), "Policy": "{}"}),
         ("kinesis", "create_queue", {"QueueName": "q", "StreamConfigurationList": [{"StreamARN": arn("kinesis", "stream/s")}]}),
         ("dynamodb", "create_global_table", {"GlobalTableName": "ttt", "ReplicationGroup": [{"RegionName": "eu-west-1"}]}),
         (

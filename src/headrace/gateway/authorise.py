@@ -1,6 +1,6 @@
 """Who may do what: an operation that a user or a role's session asks for runs only if IAM's policies allow it.
 
-IAM decides; this says where it is asked, and puts a refusal into each service's own words. Root is never asked about.
+IAM decides; this says where it is asked, and puts a refusal into each service's own words. Root may do all in its own account.
 """
 
 from collections.abc import Mapping
@@ -28,11 +28,11 @@ class RefusedInJson(AccessDeniedException):
     status = 400
 
 
-def authorise(ctx: Context, target: Target, parameters: Mapping[str, Any]) -> None:
-    """Let the request pass, or raise AWS's refusal of it."""
+def authorise(ctx: Context, target: Target, parameters: Mapping[str, Any]) -> str:
+    """Let the request pass, and say in which account it runs; or raise AWS's refusal of it."""
     service = target.service.name
     try:
-        ctx.ports.authority.check(ctx, ctx.principal, service, target.operation.name, parameters)
+        return ctx.ports.authority.check(ctx, ctx.principal, service, target.operation.name, parameters)
     except NotAuthorized as refusal:
         raise _in_words_of(service, target.protocol, refusal) from None
 

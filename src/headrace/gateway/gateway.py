@@ -322,8 +322,8 @@ class _Exchange:
         self._parameters = parameters
         self._ctx = gateway.context(principal.account, region, service_name, self._request_id, principal)
         self._ctx.trace_id = self._request.headers.get("x-amzn-trace-id", "")
-        if not principal.is_root and principal.arn != ANONYMOUS.arn:
-            authorise(self._ctx, target, parameters)
+        if principal.arn != ANONYMOUS.arn:
+            self._ctx.account = authorise(self._ctx, target, parameters)
 
     def _authenticate(self, target: Target, arriving: bool, length: int | None) -> tuple[Credentials, str]:
         """Verify the signature, and undo what goes with it: chunk framing, and compression of bodies."""

@@ -159,9 +159,10 @@ def test_tags__by_stream_and_by_arn(kinesis: Any, account: str) -> None:
     assert kinesis.list_tags_for_resource(ResourceARN=arn)["Tags"] == [{"Key": "c", "Value": "3"}]
 
 
-def test_stream_arn__of_another_account_is_not_found(kinesis: Any) -> None:
+def test_stream_arn__of_another_account_opens_nothing(kinesis: Any) -> None:
     arn = "arn:aws:kinesis:us-east-1:999999999999:stream/s"
-    assert error_of(kinesis.describe_stream, StreamARN=arn)[0] == "ResourceNotFoundException"
+    assert error_of(kinesis.describe_stream, StreamARN=arn)[0] == "AccessDeniedException"
+    assert error_of(kinesis.delete_stream, StreamARN=arn)[0] == "ResourceNotFoundException"
     assert error_of(kinesis.describe_stream)[0] == "InvalidArgumentException"
 
 

@@ -13,7 +13,7 @@ import msgspec
 from headrace.kit.accounts import account_credentials, account_of
 from headrace.kit.arn import Arn
 from headrace.layers import tags
-from headrace.ports import Credentials, Principal, Scope
+from headrace.ports import RESOURCE_POLICIES_TOPIC, Credentials, Principal, Scope
 from headrace.services.iam import limits, rules, state
 from headrace.services.iam.engine import documents
 from headrace.services.iam.engine.documents import Policy
@@ -63,24 +63,30 @@ class Memory(Generic[T]):
         self.forget()
         self._signals = signals
         signals.listen(state.TOPIC, self.forget)
+        signals.listen(RESOURCE_POLICIES_TOPIC, self.forget)
 
 
 OWN = "identity-based policy"
 
 
 class Verdict(NamedTuple):
-    """A decision, and AWS's word for the policies that made it."""
+    """A decision, AWS's word for the policies that made it, and the account of what it is about."""
 
     decision: Decision
     kind: str = OWN
+    owner: str = ""
 
 
 class Permissions(msgspec.Struct, frozen=True):
-    """The policies of a principal. Each group must allow for itself: its own, a session's, a boundary's (`kinds`)."""
+    """The policies of a principal. Each group must allow for itself: its own, a session's, a boundary's (`kinds`).
+
+    `arns` name it in policies of resources: its own, and its role's.
+    """
 
     groups: tuple[tuple[Policy, ...], ...]
     tags: dict[str, str]
     kinds: tuple[str, ...] = (OWN,)
+    arns: frozenset[str] = frozenset()
 
     def decide(self, action: str, resource: str | None, context: RequestContext) -> Decision:
         """The decision over all groups: allowed by each, denied by none."""
@@ -93,6 +99,10 @@ class Permissions(msgspec.Struct, frozen=True):
             if decision in found:
                 return Verdict(decision, self.kinds[found.index(decision)])
         return Verdict(Decision.ALLOWED if found else Decision.IMPLICIT_DENY)
+
+    def bounds_allow(self, action: str, resources: tuple[str, ...], context: RequestContext) -> bool:
+        """Whether what bounds the principal (all groups but its own) allows an action on one of a resource's names."""
+        return all(any(evaluate(group, action, one, context) for one in resources) for group in self.groups[1:])
 
 
 def find_credentials(tx: ReadTransaction, access_key_id: str) -> Credentials | None:
@@ -146,7 +156,7 @@ def find_permissions(tx: ReadTransaction, principal: Principal) -> Permissions:
         if session.policies:
             groups.append(_parsed(session.policies))
             kinds.append("session policy")
-    return Permissions(tuple(groups), principal_tags, tuple(kinds))
+    return Permissions(tuple(groups), principal_tags, tuple(kinds), frozenset((principal.arn, row.arn)))
 
 
 def request_context(scope: Scope, principal: Principal, principal_tags: dict[str, str]) -> dict[str, tuple[str, ...]]:

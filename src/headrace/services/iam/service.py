@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from headrace.operation import Service
-from headrace.ports import Credentials, Principal, Scope
-from headrace.services.iam import errors, limits, permissions, sessions, state, workers
+from headrace.ports import Credentials, MalformedPolicy, Principal, Scope
+from headrace.services.iam import errors, limits, permissions, resources, sessions, state, workers
+from headrace.services.iam.engine import documents, sharing
 from headrace.services.iam.engine.evaluation import Decision
 from headrace.services.iam.engine.requests import Need, Place, needs
 
@@ -16,7 +17,8 @@ class Iam:
     def __init__(self) -> None:
         self._credentials: permissions.Memory[Credentials | None] = permissions.Memory()
         self._permissions: permissions.Memory[permissions.Permissions] = permissions.Memory()
-        self._verdicts: dict[tuple[Principal, str, Need], tuple[permissions.Permissions, permissions.Verdict]] = {}
+        self._resources = resources.Resources()
+        self._verdicts: dict[tuple[Principal, str, Need, bool], tuple[permissions.Permissions, permissions.Verdict]] = {}
 
     def credentials(self, scope: Scope, access_key_id: str) -> Credentials | None:
         """The credentials of an access key id, if it is known, active and not expired."""
@@ -32,45 +34,57 @@ class Iam:
         return sessions.assume_for_service(scope, role_arn, session_name, service, limits.SESSION_SECONDS_MAX)
 
     def allows(self, scope: Scope, principal: Principal, action: str, resource: str) -> bool:
-        """Whether the principal's policies allow the action on the resource. Root may do everything."""
-        if principal.is_root:
+        """Whether the principal's policies, and those of the resource, allow the action on it. Root may do all in its account."""
+        need = Need(action, (resource,))
+        if principal.is_root and self._resources.owner(scope, need, principal.account) == principal.account:
             return True
-        held = self._held(scope, principal)
-        return bool(held.decide(action, resource, permissions.request_context(scope, principal, held.tags)))
+        return bool(self._verdict(scope, principal, need, shared=True).decision)
 
-    def check(self, scope: Scope, principal: Principal, service: str, operation: str, parameters: Mapping[str, Any]) -> None:
-        """NotAuthorized unless the principal may make a request. Root may make any."""
-        if principal.is_root:
-            return
-        place = Place(scope.account, scope.region, principal.arn)
-        for need in needs(service, operation, parameters, place):
+    def check(self, scope: Scope, principal: Principal, service: str, operation: str, parameters: Mapping[str, Any]) -> str:
+        """NotAuthorized unless the principal may make a request; the account in which it runs. Root may make any in its own."""
+        own = principal.account
+        if principal.is_root and not self._resources.names_others(scope, service, operation, parameters, own):
+            return own
+        shared = operation in sharing.SHARED.get(service, ())
+        owners = set()
+        for need in needs(service, operation, parameters, Place(own, scope.region, principal.arn)):
             full = need if service != "iam" else need._replace(resources=_with_paths(scope, need.resources))
-            decision, kind = self._verdict(scope, principal, full)
-            if not decision:
-                denied = decision is Decision.EXPLICIT_DENY
-                raise errors.not_allowed(principal.arn, need.action, (full.resources or ("*",))[0], kind, denied=denied)
+            full = full if full.resources else self._resources.behind(scope, full, parameters)
+            verdict = self._verdict(scope, principal, full, shared=shared)
+            if not verdict.decision:
+                denied = verdict.decision is Decision.EXPLICIT_DENY
+                raise errors.not_allowed(principal.arn, need.action, (full.resources or ("*",))[0], verdict.kind, denied=denied)
+            owners.add(verdict.owner)
+        # What names things of several accounts runs in the caller's, where the service refuses the others'.
+        return owners.pop() or own if len(owners) == 1 else own
 
-    def _verdict(self, scope: Scope, principal: Principal, need: Need) -> permissions.Verdict:
-        """What a principal's policies say of a need, remembered for as long as the policies themselves are."""
-        held = self._held(scope, principal)
-        key = (principal, scope.region, need)
+    def check_policy(self, document: str) -> None:
+        """MalformedPolicy unless a document can be the policy of a resource."""
+        try:
+            documents.parse(document, "resource")
+        except documents.MalformedDocument as error:
+            raise MalformedPolicy(str(error)) from None
+
+    def _verdict(self, scope: Scope, principal: Principal, need: Need, *, shared: bool) -> permissions.Verdict:
+        """What the policies of a principal and of a resource say of a need, remembered for as long as the policies are.
+
+        `shared`: the resource may be another account's, and then both must let the principal.
+        """
+        held = self._permissions.get(
+            scope, f"{principal.arn} {principal.access_key_id}", lambda tx: permissions.find_permissions(tx, principal)
+        )
+        key = (principal, scope.region, need, shared)
         known = self._verdicts.get(key)
         if known is not None and known[0] is held:
             return known[1]
+        owner = self._resources.owner(scope, need, principal.account) if shared else principal.account
         context = permissions.request_context(scope, principal, held.tags)
         context.update(need.about)
-        # Several resources are names of one thing: one must be allowed, and none denied.
-        found = [held.judge(need.action, resource, context) for resource in need.resources or (None,)]
-        verdict = next((one for one in found if one.decision is Decision.EXPLICIT_DENY), None)
-        verdict = verdict or next((one for one in found if one.decision), found[0])
+        verdict = self._resources.judge(scope, principal, held, need, context, owner)
         if len(self._verdicts) >= limits.CACHE_ENTRIES_MAX:
             self._verdicts.clear()
         self._verdicts[key] = (held, verdict)
         return verdict
-
-    def _held(self, scope: Scope, principal: Principal) -> permissions.Permissions:
-        key = f"{principal.arn} {principal.access_key_id}"
-        return self._permissions.get(scope, key, lambda tx: permissions.find_permissions(tx, principal))
 
 
 def _with_paths(scope: Scope, resources: tuple[str, ...]) -> tuple[str, ...]:

@@ -100,6 +100,11 @@ def invalid_key(key_id: str) -> KMSNotFoundException:
     return KMSNotFoundException(f"Invalid keyId {key_id}")
 
 
+def no_policy(arn: str) -> ResourceNotFoundException:
+    """The stream or consumer has no policy."""
+    return ResourceNotFoundException(f"No resource policy found for resource ARN {arn}")
+
+
 def dry_run() -> DryRunOperationException:
     """All was well, and nothing was done."""
     return DryRunOperationException("The request would have succeeded, but the DryRun flag is set.")

@@ -73,6 +73,7 @@ def remove(tx: Transaction, stream: state.Stream, consumer: Consumer) -> None:
     """Remove a consumer; its subscriptions end."""
     CONSUMERS.delete(tx, stream.id, consumer.name)
     tag_rows.drop(tx, consumer.arn)
+    state.drop_policy(tx, consumer.arn)
     for key, _ in list(CLAIMS.scan(tx, stream.id, consumer.name)):
         CLAIMS.delete(tx, *key)
         tx.announce(claims_topic(stream.id, int(str(key[-1]))))

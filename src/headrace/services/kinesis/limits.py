@@ -33,6 +33,7 @@ LIST_TAGS_DEFAULT = 50
 # A value of a log has up to 60,000 bytes, so this is 15 MB.
 TRIM_ENTRIES_PER_STEP = 250
 TRIM_PAUSE_SECONDS = 60.0
+POLICY_SIZE_MAX_BYTES = 20 << 10
 # Keys of encrypted streams that a process keeps at hand.
 DATA_KEYS_CACHED_MAX = 10_000
 # How often the encryption of a stream may be changed.

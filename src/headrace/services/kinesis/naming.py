@@ -76,6 +76,18 @@ def encode(settings: Settings, token: Iterator | Page) -> str:
 
 def decode_iterator(settings: Settings, text: str, now_ms: int) -> Iterator:
     """The iterator in a text; InvalidArgumentException, or ExpiredIteratorException after five minutes."""
+    found = read_iterator(settings, text)
+    age_ms = now_ms - found.made_at_ms
+    if age_ms > limits.ITERATOR_AGE_MAX_MS:
+        raise errors.ExpiredIteratorException(
+            f"Iterator expired. The iterator was created {age_ms} milliseconds ago, "
+            f"which is more than the tolerated delay of {limits.ITERATOR_AGE_MAX_MS} milliseconds."
+        )
+    return found
+
+
+def read_iterator(settings: Settings, text: str) -> Iterator:
+    """The iterator in a text, however old it is; InvalidArgumentException."""
     raw = _checked(settings, text)
     try:
         found = None if raw is None else msgspec.msgpack.decode(raw, type=Iterator)
@@ -83,12 +95,6 @@ def decode_iterator(settings: Settings, text: str, now_ms: int) -> Iterator:
         found = None
     if found is None:
         raise errors.InvalidArgumentException("Invalid ShardIterator.")
-    age_ms = now_ms - found.made_at_ms
-    if age_ms > limits.ITERATOR_AGE_MAX_MS:
-        raise errors.ExpiredIteratorException(
-            f"Iterator expired. The iterator was created {age_ms} milliseconds ago, "
-            f"which is more than the tolerated delay of {limits.ITERATOR_AGE_MAX_MS} milliseconds."
-        )
     return found
 
 

@@ -8,6 +8,7 @@ from headrace.layers import log
 from headrace.operation import Context, Service
 from headrace.ports import Scope, SourceBatch, SourceColumns, SourceRecord, SourceShard
 from headrace.services.kinesis import fanout_state, intake, naming, rules, shapes, state, workers
+from headrace.services.kinesis.access import StreamPolicies
 from headrace.services.kinesis.errors import InvalidArgumentException, ResourceNotFoundException
 from headrace.services.kinesis.sealing import SEALS
 from headrace.workers import Runner
@@ -182,7 +183,12 @@ STREAM_SINK = StreamSink()
 SERVICE = Service(
     models=("kinesis",),
     operations="headrace.services.kinesis.operations",
-    offers={"sources.kinesis": StreamSource(), "sinks.kinesis": STREAM_SINK, "batch_sinks.kinesis": STREAM_SINK},
+    offers={
+        "sources.kinesis": StreamSource(),
+        "sinks.kinesis": STREAM_SINK,
+        "batch_sinks.kinesis": STREAM_SINK,
+        "policies.kinesis": StreamPolicies(),
+    },
     workers=workers.WORKERS,
     on_start=_start,
 )

@@ -5,6 +5,7 @@
     ("kinesis", "log", stream id, number)         the shard's records (layers.log): blocks of small records that came
                                                   together, and pieces of large ones (layers.pieces)
     ("kinesis", "account", account, region)       → Account: what UpdateAccountSettings set
+    ("kinesis", "policy", ARN)                    → Policy of a stream or a consumer
     ("kinesis", "doomed", stream id)              → Doomed: the shards of a deleted stream, until a worker removed their logs
 
 Consumers and their subscriptions: see `fanout_state`; the keys of encrypted streams: `sealing`.
@@ -20,6 +21,7 @@ import msgspec
 from headrace.kit import arn as arns
 from headrace.layers import log, pieces
 from headrace.layers.records import Records
+from headrace.ports import RESOURCE_POLICIES_TOPIC
 from headrace.services.kinesis import errors, limits, rules, scaling
 from headrace.services.kinesis.sealing import SEALS
 from headrace.store import tuples
@@ -103,6 +105,12 @@ class Shard(msgspec.Struct, omit_defaults=True):
         return int(self.start), int(self.end)
 
 
+class Policy(msgspec.Struct):
+    """Who may do what with a stream or a consumer, as it was given."""
+
+    text: str
+
+
 class Doomed(msgspec.Struct):
     """The logs that a deleted stream leaves behind."""
 
@@ -112,8 +120,18 @@ class Doomed(msgspec.Struct):
 STREAMS = Records(("kinesis", "stream"), Stream)
 SHARDS = Records(("kinesis", "shard"), Shard)
 ACCOUNTS = Records(("kinesis", "account"), Account)
+POLICIES = Records(("kinesis", "policy"), Policy)
 DOOMED = Records(("kinesis", "doomed"), Doomed)
 DOOMED_TOPIC = b"kinesis:doomed"
+
+
+def drop_policy(tx: Transaction, arn: str) -> bool:
+    """Remove the policy of a stream or a consumer; whether there was one."""
+    if POLICIES.get(tx, arn) is None:
+        return False
+    POLICIES.delete(tx, arn)
+    tx.announce(RESOURCE_POLICIES_TOPIC)
+    return True
 
 
 def stream_arn(account: str, region: str, name: str) -> str:

@@ -10,7 +10,7 @@ import msgspec
 
 from headrace.services.iam.engine import conditions
 
-Kind: TypeAlias = Literal["identity", "trust", "session"]
+Kind: TypeAlias = Literal["identity", "trust", "session", "resource"]
 
 VERSIONS = ("2012-10-17", "2008-10-17")
 _STATEMENT_MEMBERS = {
@@ -57,7 +57,8 @@ class Policy(msgspec.Struct, frozen=True):
 
 @lru_cache(maxsize=512)
 def parse(text: str, kind: Kind = "identity") -> Policy:
-    """A policy document read and checked: "identity" for users and roles, "trust" for who may assume a role."""
+    """A policy document read and checked: "identity" for users and roles, "trust" for who may assume a role,
+    "resource" for those of streams, tables, functions, queues, topics and buckets."""
     try:
         document = json.loads(text, object_pairs_hook=_without_repeats)
     except (ValueError, RecursionError) as error:
@@ -93,7 +94,7 @@ def _statement(item: Mapping[str, Any], kind: Kind) -> Statement:
     sid = item.get("Sid", "")
     if not isinstance(sid, str):
         raise MalformedDocument(_SYNTAX)
-    if not _SID.match(sid) and kind != "trust":
+    if not _SID.match(sid) and kind not in ("trust", "resource"):
         raise MalformedDocument("Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the "
                                 "regular expression [0-9A-Za-z]*")  # fmt: skip
     statement = Statement(
@@ -110,6 +111,8 @@ def _statement(item: Mapping[str, Any], kind: Kind) -> Statement:
     _check_actions(statement)
     if kind == "trust":
         _check_trust(statement)
+    elif kind == "resource":
+        _check_resource(statement)
     else:
         _check_identity(statement)
     return statement
@@ -184,6 +187,14 @@ def _check_identity(statement: Statement) -> None:
     for resource in listed:
         if resource != "*" and (not resource.startswith(("arn:", "*", "${")) or len(resource.split(":", 5)) < 6):
             raise MalformedDocument(f'Resource {resource} must be in ARN format or "*".')
+
+
+def _check_resource(statement: Statement) -> None:
+    if not statement.principals and not statement.not_principals:
+        raise MalformedDocument("Missing required field Principal")
+    for kind, value in (*(statement.principals or ()), *(statement.not_principals or ())):
+        if kind == "AWS" and value != "*" and not (value.isdigit() and len(value) == 12) and not value.startswith("arn:"):
+            raise MalformedDocument(f'Invalid principal in policy: "AWS":"{value}"')
 
 
 def _check_trust(statement: Statement) -> None:

@@ -4,7 +4,7 @@ AWS's order: a Deny that fits ends it; else an Allow that fits is needed; else n
 """
 
 from collections.abc import Iterable, Mapping
-from enum import Enum
+from enum import Enum, IntEnum
 from typing import TypeAlias
 
 import msgspec
@@ -35,12 +35,23 @@ class Trust(Enum):
     CALLER = "caller"  # the caller itself is named
 
 
+class Reach(IntEnum):
+    """What the policies of a resource say of a caller, from the least to the most."""
+
+    DENIED = 0
+    SILENT = 1
+    ACCOUNT = 2  # its account is let in: its own policies must allow it as well
+    EVERYBODY = 3  # everybody is, or its role: its own policies need not allow it, but nothing that bounds it may forbid it
+    CALLER = 4  # it is named itself
+
+
 class Caller(msgspec.Struct, frozen=True):
     """Who asks: every ARN that names it (a session has its own and its role's), its account, or a service's name."""
 
     arns: frozenset[str]
     account: str
     service: str | None = None
+    itself: str = ""
 
 
 def evaluate(policies: Iterable[Policy], action: str, resource: str | None, context: RequestContext | None = None) -> Decision:
@@ -76,6 +87,38 @@ def trust(policy: Policy, caller: Caller, action: str, context: RequestContext |
         if verdict is not Trust.CALLER:
             verdict = named
     return verdict
+
+
+def reach(policies: Iterable[Policy], caller: Caller, action: str, resource: str, context: RequestContext) -> Reach:
+    """What the policies of a resource say of a caller and an action: a Deny that fits ends it, else the Allow that says most."""
+    found = Reach.SILENT
+    for policy in policies:
+        for statement in policy.statements:
+            if not _covers(statement, action, resource, context):
+                continue
+            named = _reaches(statement, caller)
+            if named is not Reach.SILENT and not statement.allows:
+                return Reach.DENIED
+            found = max(found, named)
+    return found
+
+
+def _reaches(statement: Statement, caller: Caller) -> Reach:
+    if statement.principals is not None:
+        return max((_reaches_one(kind, value, caller) for kind, value in statement.principals), default=Reach.SILENT)
+    # Whoever is left out of those that a statement is not about must be named: that his account is, does not do.
+    excluded = (_reaches_one(kind, value, caller) for kind, value in statement.not_principals or ())
+    return Reach.SILENT if any(one > Reach.ACCOUNT for one in excluded) else Reach.EVERYBODY
+
+
+def _reaches_one(kind: str, value: str, caller: Caller) -> Reach:
+    if kind != "AWS":
+        return Reach.SILENT
+    if value == caller.itself:
+        return Reach.CALLER
+    if value == "*" or value in caller.arns:
+        return Reach.EVERYBODY
+    return Reach.ACCOUNT if value in (caller.account, f"arn:aws:iam::{caller.account}:root") else Reach.SILENT
 
 
 def _covers(statement: Statement, action: str, resource: str | None, context: RequestContext) -> bool:

@@ -36,6 +36,18 @@ class Place(NamedTuple):
             return ":".join(("arn", "aws", service, *resource.split(":", 5)[3:]))
         return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
 
+    def taken_apart(self, text: str) -> tuple["Place", str]:
+        """Where the resource of an ARN is, and its name there; what is no ARN is a name here."""
+        if not text.startswith("arn:") or text.count(":") < 5:
+            return self, text
+        _, _, _, region, account, resource = text.split(":", 5)
+        return self._replace(region=region or self.region, account=account if is_account(account) else self.account), resource
+
+
+def is_account(text: str) -> bool:
+    """Whether a part of an ARN is an account."""
+    return len(text) == 12 and text.isdecimal()
+
 
 _Finder = Callable[[str, Mapping[str, Any], Place], Sequence[Need] | None]
 EVERYTHING = ("*",)
@@ -79,8 +91,9 @@ def _roles(value: Any, inside: bool = False) -> Iterator[str]:
 
 def _dynamodb(action: str, parameters: Mapping[str, Any], place: Place) -> Sequence[Need] | None:
     def table(name: str, rest: str = "") -> tuple[str, ...]:
-        resource = name.split(":", 5)[-1].split("/") if name.startswith("arn:") else ["table", name]
-        return (place.arn("dynamodb", f"table/{resource[1] if len(resource) > 1 else '*'}{rest}"),)
+        where, resource = place.taken_apart(name)
+        parts = resource.split("/") if name.startswith("arn:") else ["table", name]
+        return (where.arn("dynamodb", f"table/{parts[1] if len(parts) > 1 else '*'}{rest}"),)
 
     if action == "dynamodb:ListStreams":
         return (Need(action, table(parameters.get("TableName", "*"), "/stream/*")),)
@@ -114,9 +127,11 @@ def _kinesis(action: str, parameters: Mapping[str, Any], place: Place) -> Sequen
         return (Need(action, (place.arn("kinesis", given),)),)
     if name and action in ("kinesis:DescribeStreamConsumer", "kinesis:DeregisterStreamConsumer"):
         # The ARN ends with the second of the consumer's creation, which these calls may leave out.
-        return (Need(action, (place.arn("kinesis", f"stream/{name}/consumer/{parameters.get('ConsumerName')}:0"),)),)
+        where, _ = place.taken_apart(given or "")
+        return (Need(action, (where.arn("kinesis", f"stream/{name}/consumer/{parameters.get('ConsumerName')}:0"),)),)
     if name:
-        return (Need(action, (place.arn("kinesis", f"stream/{name}"),)),)
+        where, _ = place.taken_apart(given or "")
+        return (Need(action, (where.arn("kinesis", f"stream/{name}"),)),)
     return (Need(action, ()),) if "ShardIterator" in parameters or "NextToken" in parameters else None
 
 
@@ -132,7 +147,9 @@ def _video(action: str, parameters: Mapping[str, Any], place: Place) -> Sequence
 
 
 # A name, a partial ARN or an ARN of a function, with or without a qualifier.
-_FUNCTION = re.compile(r"(?:arn:[^:]*:lambda:[^:]*:)?(?:\d{12}:)?(?:function:)?(?P<name>[^:]+)(?::(?P<qualifier>[^:]+))?\Z")
+_FUNCTION = re.compile(
+    r"(?:arn:[^:]*:lambda:(?P<region>[^:]*):)?(?:(?P<account>\d{12}):)?(?:function:)?(?P<name>[^:]+)(?::(?P<qualifier>[^:]+))?\Z"
+)
 
 
 def _lambda(action: str, parameters: Mapping[str, Any], place: Place) -> Sequence[Need] | None:
@@ -164,6 +181,8 @@ def _function(text: str, qualifier: str | None, place: Place) -> tuple[str, ...]
     """A function's ARN with its qualifier; without one, the newest version's is another name of it."""
     match = _FUNCTION.match(text)
     name, inside = (match["name"], match["qualifier"]) if match else (text, None)
+    if match:
+        place = place._replace(region=match["region"] or place.region, account=match["account"] or place.account)
     bare = place.arn("lambda", f"function:{name}")
     wanted = qualifier or inside
     if wanted in (None, "$LATEST"):

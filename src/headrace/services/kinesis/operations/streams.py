@@ -77,7 +77,9 @@ def delete_stream(
     state.DOOMED.put(ctx.tx, state.Doomed(numbers), stream.id)
     state.SHARDS.delete_all(ctx.tx, stream.id)
     state.STREAMS.delete(ctx.tx, ctx.account, ctx.region, name)
-    tag_rows.drop(ctx.tx, state.stream_arn(ctx.account, ctx.region, name))
+    arn = state.stream_arn(ctx.account, ctx.region, name)
+    tag_rows.drop(ctx.tx, arn)
+    state.drop_policy(ctx.tx, arn)
     ctx.tx.announce(state.DOOMED_TOPIC)
 
 

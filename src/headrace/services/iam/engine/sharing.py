@@ -1,0 +1,39 @@
+"""What may be shared with other accounts: which operations a resource's policy can let them do, and where requests name it.
+
+Another account's resource is named by its whole ARN, a queue by its URL, and a bucket by its name, which all accounts share.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+_RECORDS = (
+    "PutRecord", "PutRecords", "GetShardIterator", "GetRecords", "ListShards", "DescribeStream", "DescribeStreamSummary",
+    "DescribeStreamConsumer", "SubscribeToShard",
+)  # fmt: skip
+
+SHARED: Mapping[str, frozenset[str]] = {
+    "kinesis": frozenset(_RECORDS),
+}
+
+
+def names_others(service: str, operation: str, parameters: Mapping[str, Any], account: str) -> bool:
+    """Whether a request that can be shared names something that may be another account's. Asked at each of root's requests."""
+    finder = _FINDERS.get(service)
+    return finder is not None and finder(parameters, account) and operation in SHARED[service]
+
+
+def _by_arn(*members: str) -> Callable[[Mapping[str, Any], str], bool]:
+    def find(parameters: Mapping[str, Any], account: str) -> bool:
+        return any(is_elsewhere(parameters.get(member), account) for member in members)
+
+    return find
+
+
+def is_elsewhere(value: Any, account: str) -> bool:
+    """Whether a name is an ARN (or a part of one) that holds another account."""
+    return value is not None and value.count(":") > 1 and f":{account}:" not in f":{value}"
+
+
+_FINDERS: Mapping[str, Callable[[Mapping[str, Any], str], bool]] = {
+    "kinesis": _by_arn("StreamARN", "ConsumerARN"),
+}
