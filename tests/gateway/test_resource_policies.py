@@ -205,3 +205,24 @@ def test_put_resource_policy__refuses_what_is_none(client: Service, stream: str,
     kinesis = client("kinesis")
     with pytest.raises(kinesis.exceptions.InvalidArgumentException):
         kinesis.put_resource_policy(ResourceARN=stream, Policy=policy)
+
+
+def test_table__its_policy_lets_a_user_in_and_keeps_one_out(
+    client: Service, account: str, user: Callable[..., Make], server: HeadraceServer, other: str
+) -> None:
+    db = client("dynamodb")
+    keys = {"AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}], "BillingMode": "PAY_PER_REQUEST"}
+    table = db.create_table(TableName="ttt", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}], **keys)["TableDescription"]
+    ann, wanted = user(account)("dynamodb"), {"TableName": "ttt", "Key": {"id": {"S": "1"}}}
+    assert "no identity-based policy allows" in refused(ann.get_item, **wanted)
+    everybody = statement("dynamodb:*", Principal="*", Resource=table["TableArn"])
+    db.put_resource_policy(ResourceArn=table["TableArn"], Policy=document(everybody))
+    assert "Item" not in ann.get_item(**wanted)
+    deny = statement("dynamodb:GetItem", "Deny", Principal={"AWS": f"arn:aws:iam::{account}:user/ann"}, Resource="*")
+    db.put_resource_policy(ResourceArn=table["TableArn"], Policy=document(everybody, deny))
+    assert "explicit deny in a resource-based policy" in refused(ann.get_item, **wanted)
+    # Other accounts are not let in.
+    with pytest.raises(ClientError):
+        server.client("dynamodb", other).get_item(TableName=table["TableArn"], Key=wanted["Key"])
+    db.delete_resource_policy(ResourceArn=table["TableArn"])
+    assert "no identity-based policy allows" in refused(ann.get_item, **wanted)

@@ -6,6 +6,7 @@ from headrace.layers import log
 from headrace.operation import Context, Service
 from headrace.ports import Scope, SourceBatch, SourceRecord, SourceShard
 from headrace.services.dynamodb import changes, feeds, replicas, shapes, state, workers
+from headrace.services.dynamodb.access import TablePolicies
 from headrace.services.dynamodb.state import StreamRow
 from headrace.workers import Runner
 
@@ -106,7 +107,7 @@ def _start(ctx: Context, runner: Runner) -> None:
 SERVICE = Service(
     models=("dynamodb", "dynamodbstreams"),
     operations="headrace.services.dynamodb.operations",
-    offers={"sources.dynamodb": _SOURCE, f"sources.{feeds.SOURCE}": _SOURCE},
+    offers={"sources.dynamodb": _SOURCE, f"sources.{feeds.SOURCE}": _SOURCE, "policies.dynamodb": TablePolicies()},
     workers=workers.WORKERS,
     on_start=_start,
 )

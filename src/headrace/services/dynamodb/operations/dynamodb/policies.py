@@ -1,10 +1,11 @@
-"""Policies of tables and streams: kept and shown."""
+"""Policies of tables and streams. What they let happen is decided where requests are authorised."""
 
 import json
 from typing import Any
 
 from headrace.kit.errors import ValidationException
 from headrace.operation import Context, operation
+from headrace.ports import RESOURCE_POLICIES_TOPIC, MalformedPolicy
 from headrace.services.dynamodb import errors, limits, state
 from headrace.services.dynamodb.state import Policy
 
@@ -15,7 +16,7 @@ _NO_POLICY = "NO_POLICY"
 def put_resource_policy(
     ctx: Context, *, resource_arn: str, policy: str, expected_revision_id: str | None = None
 ) -> dict[str, Any]:
-    """Give a table or a stream a policy. Differs from AWS: it lets nobody in, and keeps nobody out."""
+    """Give a table or a stream a policy. Differs from AWS: it lets in and keeps out callers of the account, and no others."""
     arn = _resource(ctx, resource_arn)
     if len(policy.encode()) > limits.POLICY_SIZE_MAX_BYTES:
         raise errors.LimitExceededException(f"A policy has {limits.POLICY_SIZE_MAX_BYTES} bytes at most")
@@ -29,12 +30,17 @@ def put_resource_policy(
         well = False
     if not well:
         raise ValidationException("Invalid policy document: each statement needs an Effect, a Principal and an Action")
+    try:
+        ctx.ports.authority.check_policy(policy)
+    except MalformedPolicy as error:
+        raise ValidationException(f"Invalid policy document: {error}") from None
     kept = state.POLICIES.get(ctx.tx, arn)
     _check_revision(kept, expected_revision_id)
     if kept is not None and kept.text == policy:
         return {"RevisionId": kept.revision}
     made = Policy(policy, str(ctx.clock.now_ms() * 1000 + state.next_number(ctx.tx) % 1000))
     state.POLICIES.put(ctx.tx, made, arn)
+    ctx.tx.announce(RESOURCE_POLICIES_TOPIC)
     return {"RevisionId": made.revision}
 
 
@@ -54,6 +60,7 @@ def delete_resource_policy(ctx: Context, *, resource_arn: str, expected_revision
     kept = state.POLICIES.get(ctx.tx, arn)
     _check_revision(kept, expected_revision_id)
     state.POLICIES.delete(ctx.tx, arn)
+    ctx.tx.announce(RESOURCE_POLICIES_TOPIC)
     return {} if kept is None else {"RevisionId": kept.revision}
 
 

@@ -8,6 +8,7 @@ import msgspec
 from headrace.kit.errors import ValidationException
 from headrace.layers import tags as tag_rows
 from headrace.operation import Context, operation
+from headrace.ports import RESOURCE_POLICIES_TOPIC
 from headrace.services.dynamodb import backups, errors, feeds, fills, history, limits, replicas, rules, shapes, state
 from headrace.services.dynamodb.state import IndexRow, StreamRow, Table, TableRow
 from headrace.store import tuples
@@ -162,6 +163,7 @@ def delete_table(ctx: Context, *, table_name: str) -> dict[str, Any]:
     state.TABLES.delete(ctx.tx, ctx.account, ctx.region, row.name)
     tag_rows.drop(ctx.tx, table.arn)
     state.POLICIES.delete(ctx.tx, table.arn)
+    ctx.tx.announce(RESOURCE_POLICIES_TOPIC)
     state.FILLS.delete_all(ctx.tx, row.id)
     if row.replicas:
         replicas.leave(ctx, row)
