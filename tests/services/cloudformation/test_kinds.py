@@ -83,6 +83,9 @@ TEMPLATES = {
   Alias:
     Type: AWS::Lambda::Alias
     Properties: {FunctionName: !Ref Function, Name: live, FunctionVersion: !GetAtt Version.Version}
+  Url:
+    Type: AWS::Lambda::Url
+    Properties: {TargetFunctionArn: !GetAtt Function.Arn, AuthType: AWS_IAM, Cors: {MaxAge: NUMBER}}
   Permission:
     Type: AWS::Lambda::Permission
     Properties:

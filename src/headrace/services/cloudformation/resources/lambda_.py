@@ -6,6 +6,7 @@ import zipfile
 from typing import Any
 
 from headrace.kit.errors import AwsError
+from headrace.services.cloudformation.resources import lambda_provisioned
 from headrace.services.cloudformation.resources.kind import (
     Attributes,
     Call,
@@ -190,6 +191,10 @@ def _read_version(call: Call, arn: str, properties: Properties) -> Attributes:
     return {"Version": arn.rpartition(":")[2], "FunctionArn": arn}
 
 
+def _update_version(call: Call, arn: str, new: Properties, old: Properties) -> bool:
+    return lambda_provisioned.reconcile(call, arn, new)
+
+
 def _delete_version(call: Call, arn: str, properties: Properties) -> None:
     function, _, version = arn.rpartition(":")
     call("lambda", "DeleteFunction", FunctionName=function, Qualifier=version)
@@ -216,8 +221,9 @@ def _read_alias(call: Call, arn: str, properties: Properties) -> Attributes:
     return {"AliasArn": arn}
 
 
-def _update_alias(call: Call, arn: str, new: Properties, old: Properties) -> None:
+def _update_alias(call: Call, arn: str, new: Properties, old: Properties) -> bool:
     call("lambda", "UpdateAlias", **pick(new, "FunctionName", "Name"), **_alias(new))
+    return lambda_provisioned.reconcile(call, arn, new)
 
 
 def _delete_alias(call: Call, arn: str, properties: Properties) -> None:
@@ -275,16 +281,19 @@ KINDS = (
         type="AWS::Lambda::Version",
         required=("FunctionName",),
         fixed=("FunctionName", "Description", "CodeSha256"),
+        mutable=("ProvisionedConcurrencyConfig",),
         attributes=("Version", "FunctionArn"),
-        create=_create_version, adopt=_create_version, read=_read_version, delete=_delete_version,
+        create=_create_version, adopt=_create_version, ready=lambda_provisioned.reconcile,
+        update=_update_version, read=_read_version, delete=_delete_version,
     ),
     Kind(
         type="AWS::Lambda::Alias",
         required=("FunctionName", "FunctionVersion", "Name"),
         fixed=("FunctionName", "Name"),
-        mutable=("FunctionVersion", "Description", "RoutingConfig"),
+        mutable=("FunctionVersion", "Description", "RoutingConfig", "ProvisionedConcurrencyConfig"),
         attributes=("AliasArn",),
-        create=_create_alias, adopt=_adopt_alias, read=_read_alias, update=_update_alias, delete=_delete_alias,
+        create=_create_alias, adopt=_adopt_alias, ready=lambda_provisioned.reconcile, read=_read_alias,
+        update=_update_alias, delete=_delete_alias,
     ),
     Kind(
         type="AWS::Lambda::EventInvokeConfig",

@@ -1,10 +1,21 @@
 """Every resource type by its name."""
 
-from headrace.services.cloudformation.resources import analytics, dynamodb, iam, kinesis, lambda_, messaging, others, s3, video
+from headrace.services.cloudformation.resources import (
+    analytics,
+    dynamodb,
+    iam,
+    kinesis,
+    lambda_,
+    lambda_urls,
+    messaging,
+    others,
+    s3,
+    video,
+)
 from headrace.services.cloudformation.resources.kind import Kind
 
 KINDS: dict[str, Kind] = {
     kind.type: kind
-    for module in (dynamodb, kinesis, lambda_, iam, s3, messaging, others, video, analytics)
+    for module in (dynamodb, kinesis, lambda_, lambda_urls, iam, s3, messaging, others, video, analytics)
     for kind in module.KINDS
 }
