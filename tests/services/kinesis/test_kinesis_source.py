@@ -197,3 +197,22 @@ def test_cache__is_bounded(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> Non
         ctx.transact(lambda inner, name=name: streams.create_stream(inner, stream_name=name, shard_count=1))  # type: ignore[misc]
         ctx.transact(lambda inner, name=name: records.put_record(inner, stream_name=name, data=b"", partition_key="k"))  # type: ignore[misc]
     assert len(state._routes) <= 2
+
+
+def test_read__a_consumer_a_day_behind_is_not_skipped_over(ctx: Context) -> None:
+    """Records of three days, trimmed every hour: who reads one hour's worth an hour stays a day behind, and misses none."""
+    position = SOURCE.start(ctx, ARN, SHARD, "TRIM_HORIZON")
+    expected = [f"{hour}/{number}".encode() for hour in range(72) for number in range(5)]
+    seen: list[bytes] = []
+    for hour in range(72):
+        put(ctx, *expected[hour * 5 : hour * 5 + 5])
+        ctx.clock.advance(3590)
+        workers.trim_expired_records(ctx)
+        if hour >= 23:
+            batch = SOURCE.read(ctx, ARN, SHARD, position, 5, 1_000_000)
+            position = batch.position
+            seen += data_of(batch)
+            assert batch.millis_behind > 22 * 3_590_000
+    assert seen == expected[: len(seen)]
+    assert len(seen) == 49 * 5
+    assert data_of(SOURCE.read(ctx, ARN, SHARD, position, 1000, 1_000_000)) == expected[len(seen) :]
