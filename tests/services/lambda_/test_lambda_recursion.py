@@ -49,20 +49,20 @@ def test_queue__loop_ends_in_its_dead_letters(
     runs, _ = queue("runs")
     dead, dead_arn = queue("dead")
     redrive = json.dumps({"deadLetterTargetArn": dead_arn, "maxReceiveCount": 1})
-    url, arn = queue("loop", RedrivePolicy=redrive, VisibilityTimeout="1")
+    url, arn = queue("loop", RedrivePolicy=redrive, VisibilityTimeout="60")
     code = COUNTED + '    boto3.client("sqs").send_message(QueueUrl=os.environ["LOOP"], MessageBody="again")\n'
-    name = caller.make(code, Timeout=1, MemorySize=256, Environment={"Variables": {"RUNS": runs, "LOOP": url}})
+    name = caller.make(code, Timeout=30, MemorySize=256, Environment={"Variables": {"RUNS": runs, "LOOP": url}})
     mapping = caller.client.create_event_source_mapping(EventSourceArn=arn, FunctionName=name, BatchSize=1)
     client("sqs").send_message(QueueUrl=url, MessageBody="begin")
 
     def stopped() -> bool:
-        server.advance(2)
+        server.advance(61)
         return count(client, dead) == 1
 
     eventually(lambda: count(client, runs) == 16, 60)
+    eventually(lambda: dropped(client, server, name) == 1)
     eventually(stopped, 30)
     assert count(client, runs) == 16
-    eventually(lambda: dropped(client, server, name) >= 1)
     (letter,) = client("sqs").receive_message(QueueUrl=dead, AttributeNames=["All"])["Messages"]
     function_arn = caller.client.get_function(FunctionName=name)["Configuration"]["FunctionArn"]
     assert lineage.passes(letter["Attributes"]["AWSTraceHeader"], function_arn) == 16
