@@ -82,6 +82,9 @@ _ALLOWED: dict[str, tuple[str, ...]] = {
     "IAMFullAccess": ("iam:*",),
     "IAMReadOnlyAccess": ("iam:Get*", "iam:List*", "iam:Simulate*"),
     "service-role/AWSLambdaBasicExecutionRole": _LOGS,
+    "service-role/AWSLambdaBasicDurableExecutionRolePolicy": (
+        "lambda:CheckpointDurableExecution", "lambda:GetDurableExecutionState", *_LOGS,
+    ),
     "service-role/AWSLambdaKinesisExecutionRole": (
         "kinesis:DescribeStream", "kinesis:DescribeStreamSummary", "kinesis:GetRecords", "kinesis:GetShardIterator",
         "kinesis:ListShards", "kinesis:ListStreams", "kinesis:SubscribeToShard", *_LOGS,

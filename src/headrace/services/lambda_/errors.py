@@ -121,3 +121,13 @@ class ServiceException(_Typed):
     kind = "Service"
     status = 500
     fault = "Receiver"
+
+
+class DurableExecutionAlreadyStartedException(_Typed):
+    """The name of a durable execution is taken by one with another payload."""
+
+    status = 409
+
+
+class CallbackTimeoutException(_Typed):
+    """The callback is closed already."""

@@ -17,6 +17,7 @@ from headrace.kit.errors import AwsError
 from headrace.layers import queue
 from headrace.operation import Context
 from headrace.services.lambda_ import destinations, invocations, limits, lineage, naming, reports, state
+from headrace.services.lambda_.durable import executions
 from headrace.services.lambda_.engine.function import Outcome
 from headrace.services.lambda_.errors import RecursiveInvocationException, ResourceNotFoundException, TooManyRequestsException
 from headrace.services.lambda_.invocations import RUNTIME, Target
@@ -147,6 +148,15 @@ def handle(ctx: Context, job: queue.Job, event: Event) -> None:
     age_max = config.age_seconds_max or limits.EVENT_AGE_SECONDS_DEFAULT
     if ctx.clock.now() - event.queued_at > age_max:
         _give_up(ctx, job, event, payload, target, config, "EventAgeExceeded", None)
+        return
+    if (version := target.version).durable is not None:
+
+        def begin(inner: Context) -> None:
+            executions.begin(inner, version, payload, event.request_id)
+            queue.done(inner.tx, EVENTS, job)
+            _clear_pieces(inner.tx, event)
+
+        ctx.transact(begin)
         return
     # What is sent because of this run is of its chain.
     trace = event.trace or lineage.begin(event.request_id, event.queued_at)

@@ -8,6 +8,7 @@ from headrace.kit.errors import AwsError
 from headrace.operation import Context
 from headrace.ports import Unwired
 from headrace.services.lambda_ import limits, lineage, naming, packages, reports, shapes, state
+from headrace.services.lambda_.durable import waiting
 from headrace.services.lambda_.engine import runtimes
 from headrace.services.lambda_.engine.engine import Engine, EngineSettings
 from headrace.services.lambda_.engine.function import Function, LogSettings, Outcome, Request, Stopped, Throttled
@@ -134,9 +135,28 @@ class Runtime:
         trace: str | None = None,
         parts: Callable[[str, bytes], None] | None = None,
     ) -> Outcome:
-        """Run a function once; `parts` gets a streamed response as it comes. TooManyRequestsException when there is no room."""
+        """Run a function once, or a durable one to its end. TooManyRequestsException when there is no room."""
         if len(payload) > limits.PAYLOAD_REQUEST_BYTES_MAX:
             raise RequestTooLargeException.payload(len(payload), limits.PAYLOAD_REQUEST_BYTES_MAX)
+        if target.version.durable is not None:
+            return waiting.run(ctx, target.version, payload)[0]
+        return self.once(
+            ctx, target, invoked_arn, payload, request_id=request_id, client_context=client_context, trace=trace, parts=parts
+        )
+
+    def once(
+        self,
+        ctx: Context,
+        target: Target,
+        invoked_arn: str,
+        payload: bytes,
+        *,
+        request_id: str,
+        client_context: str | None = None,
+        trace: str | None = None,
+        parts: Callable[[str, bytes], None] | None = None,
+    ) -> Outcome:
+        """One invocation; `parts` gets a streamed response as it comes."""
         version, reporter = target.version, self.reporter
         arn = naming.function_arn(ctx.account, ctx.region, version.name)
         trace = trace or ctx.trace_id or lineage.begin(request_id, ctx.clock.now())

@@ -135,3 +135,23 @@ def failed_items(payload: bytes, sequence_numbers: list[str]) -> tuple[bool, str
             return True, None
         named.append(number)
     return True, min(named, key=sequence_numbers.index)
+
+
+def durable(config: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """A new function's DurableConfig; None when it is not durable."""
+    if config is None:
+        return None
+    if config.get("KMSKeyArn"):
+        raise InvalidParameterValueException("Keys for durable executions are not supported: leave KMSKeyArn out.")
+    if config.get("ExecutionTimeout") is None:
+        raise InvalidParameterValueException(
+            "You cannot create a function with a durable configuration without an executionTimeout"
+        )
+    return {"RetentionPeriodInDays": limits.DURABLE_RETENTION_DAYS_DEFAULT, **config}
+
+
+def changed_durable(old: Mapping[str, Any] | None, config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A function's DurableConfig with changes. A function is durable from its beginning or never."""
+    if old is None:
+        raise InvalidParameterValueException("You cannot enable durable execution on an existing function.")
+    return durable({**old, **config})

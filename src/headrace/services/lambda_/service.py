@@ -6,6 +6,7 @@ from headrace.kit.errors import AccessDeniedException
 from headrace.operation import Context, Service
 from headrace.ports import Invocation, Scope
 from headrace.services.lambda_ import downloads, events, invocations, metering, naming, urls, workers
+from headrace.services.lambda_.durable import workers as durable_workers
 from headrace.services.lambda_.invocations import RUNTIME
 from headrace.workers import Runner
 
@@ -51,6 +52,11 @@ def _start(ctx: Context, runner: Runner) -> None:
     workers.start(runner)
 
 
+def _begin_to_stop() -> None:
+    durable_workers.begin_to_stop()
+    RUNTIME.begin_to_stop()
+
+
 def _stop() -> None:
     workers.stop()
     RUNTIME.stop()
@@ -64,6 +70,6 @@ SERVICE = Service(
     pages={downloads.PREFIX: downloads.page, metering.PAGE: metering.page},
     sites=(urls.SITE,),
     on_start=_start,
-    on_stopping=RUNTIME.begin_to_stop,
+    on_stopping=_begin_to_stop,
     on_stop=_stop,
 )

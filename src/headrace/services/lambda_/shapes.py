@@ -69,6 +69,8 @@ def configuration(
     if version.layers:
         sizes = layer_sizes or {}
         result["Layers"] = [{"Arn": layer, "CodeSize": sizes.get(layer, 0)} for layer in version.layers]
+    if version.durable is not None:
+        result["DurableConfig"] = version.durable
     if version.dead_letter_arn:
         result["DeadLetterConfig"] = {"TargetArn": version.dead_letter_arn}
     return result

@@ -75,6 +75,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     architectures: list[str] = []
     modified_at: float
     revision_id: str
+    durable: dict[str, Any] | None = None
 
 
 class Alias(msgspec.Struct, frozen=True):

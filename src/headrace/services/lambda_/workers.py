@@ -7,6 +7,7 @@ from headrace.consumer import Consumer
 from headrace.layers import queue
 from headrace.operation import Context
 from headrace.services.lambda_ import mappings, packages, state
+from headrace.services.lambda_.durable import workers as durable_workers
 from headrace.services.lambda_.events import WORKER, Dispatcher
 from headrace.services.lambda_.metering import METER
 from headrace.services.lambda_.provisioning import PROVISIONER
@@ -30,12 +31,14 @@ def start(runner: Runner) -> None:
     QUEUE_POLLERS.start()
     PROVISIONER.wake = lambda: runner.wake(["lambda-provisioned"])
     EVENTS_DISPATCHER.wake = lambda: runner.wake([WORKER])
+    durable_workers.start(lambda: runner.wake([durable_workers.WORKER]))
 
 
 def stop() -> None:
     """Called after the last one."""
     QUEUE_POLLERS.stop()
     EVENTS_DISPATCHER.stop()
+    durable_workers.CONTINUER.stop()
     PROVISIONER.stop()
 
 
@@ -57,6 +60,7 @@ def sweep(ctx: Context) -> float:
 
 
 WORKERS = (
+    durable_workers.DURABLE,
     Worker(WORKER, EVENTS_DISPATCHER.step, (queue.topic(EVENTS),)),
     Worker("lambda-queues", QUEUE_POLLERS.step, (MAPPINGS_TOPIC,)),
     Worker("lambda-sweep", sweep),

@@ -21,7 +21,7 @@ def create_function(
     package_type: str | None = None, environment: dict[str, Any] | None = None, tags: dict[str, str] | None = None,
     layers: list[str] | None = None, architectures: list[str] | None = None, ephemeral_storage: dict[str, int] | None = None,
     logging_config: dict[str, str] | None = None, dead_letter_config: dict[str, str] | None = None,
-    tracing_config: dict[str, str] | None = None,
+    tracing_config: dict[str, str] | None = None, durable_config: dict[str, Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Make a function from a zip file.
 
@@ -49,6 +49,7 @@ def create_function(
             "temporary_mib": limits.TEMPORARY_MIB_DEFAULT,
             "architectures": architectures or ["x86_64"],
             **settings,
+            "durable": rules.durable(durable_config),
         }
         latest = Version(
             name=name.name, version=LATEST, role=role, handler=handler, runtime=rules.check_runtime(runtime), code=package,
@@ -124,7 +125,7 @@ def update_function_configuration(
     timeout: int | None = None, memory_size: int | None = None, environment: dict[str, Any] | None = None,
     runtime: str | None = None, dead_letter_config: dict[str, str] | None = None, tracing_config: dict[str, str] | None = None,
     revision_id: str | None = None, layers: list[str] | None = None, ephemeral_storage: dict[str, int] | None = None,
-    logging_config: dict[str, str] | None = None,
+    logging_config: dict[str, str] | None = None, durable_config: dict[str, Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Change what is given; the rest stays."""
     name = _unqualified(naming.parse(ctx, function_name))
@@ -139,7 +140,8 @@ def update_function_configuration(
     def change(inner: Context) -> dict[str, Any]:
         old = state.find_version(inner.tx, name)
         _check_revision(old, revision_id)
-        new = _changed(inner, old, changes)
+        durable = old.durable if durable_config is None else rules.changed_durable(old.durable, durable_config)
+        new = _changed(inner, old, {**changes, "durable": durable})
         _check_layers(inner, new)
         state.VERSIONS.put(inner.tx, new, *name[:3], 0)
         return configuration(inner, new)

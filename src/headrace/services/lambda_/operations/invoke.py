@@ -6,9 +6,11 @@ from typing import Any
 
 from headrace.operation import BodyReader, Context, operation
 from headrace.services.lambda_ import events, invocations, limits, naming, rules
+from headrace.services.lambda_.durable import executions, waiting
 from headrace.services.lambda_.engine.function import Outcome
 from headrace.services.lambda_.errors import InvalidParameterValueException, RequestTooLargeException
 from headrace.services.lambda_.invocations import RUNTIME
+from headrace.services.lambda_.state import Version
 from headrace.services.lambda_.streaming import Streaming
 
 
@@ -16,6 +18,7 @@ from headrace.services.lambda_.streaming import Streaming
 def invoke(
     ctx: Context, *, function_name: str, invocation_type: str | None = None, log_type: str | None = None,
     client_context: str | None = None, payload: bytes | None = None, qualifier: str | None = None,
+    durable_execution_name: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Run a function and wait for its answer, or queue the event durably (InvocationType=Event), or only check (DryRun)."""
     name = naming.parse(ctx, function_name, qualifier)
@@ -24,6 +27,10 @@ def invoke(
     context = _client_context(client_context)
     if invocation_type == "DryRun":
         return {"StatusCode": 204}
+    if target.version.durable is not None:
+        return _durable(ctx, target.version, event, invocation_type, durable_execution_name)
+    if durable_execution_name is not None:
+        raise InvalidParameterValueException("A durable execution name can be given for durable functions only.")
     if invocation_type == "Event":
         if len(event) > limits.PAYLOAD_EVENT_BYTES_MAX:
             raise RequestTooLargeException.payload(len(event), limits.PAYLOAD_EVENT_BYTES_MAX)
@@ -35,6 +42,20 @@ def invoke(
         result["FunctionError"] = outcome.error
     if log_type == "Tail":
         result["LogResult"] = base64.b64encode(outcome.log).decode()
+    return result
+
+
+def _durable(ctx: Context, version: Version, event: bytes, kind: str | None, name: str | None) -> dict[str, Any]:
+    if kind == "Event":
+        if len(event) > limits.PAYLOAD_EVENT_BYTES_MAX:
+            raise RequestTooLargeException.payload(len(event), limits.PAYLOAD_EVENT_BYTES_MAX)
+        begun = ctx.transact(lambda inner: executions.begin(inner, version, event, name))
+        return {"StatusCode": 202, "Payload": b"", "DurableExecutionArn": begun.arn}
+    outcome, execution = waiting.run(ctx, version, event, name)
+    result = {"StatusCode": 200, "ExecutedVersion": version.version, "Payload": outcome.payload}
+    result["DurableExecutionArn"] = execution.arn
+    if outcome.error is not None:
+        result["FunctionError"] = outcome.error
     return result
 
 
