@@ -311,11 +311,11 @@ def _computed(item: Item, tree: Tree) -> Value:
     if name == "append":
         return {"L": content(left) + content(right)}
     a, b = values.number(content(left)), values.number(content(right))
-    return {"N": values.text_of(_in_range(a + b if name == "plus" else a - b))}
+    return {"N": values.text_of(_in_range(values.EXACT.add(a, b) if name == "plus" else values.EXACT.subtract(a, b)))}
 
 
 def _in_range(result: Decimal) -> Decimal:
-    if len(str(result.normalize().as_tuple().digits)) > 38 * 3:
+    if len(result.normalize(values.EXACT).as_tuple().digits) > 38:
         raise Invalid("a number's size")
     return result
 
@@ -326,7 +326,7 @@ def _added(old: Value | None, value: Value) -> Value:
     if kind(old) != kind(value):
         raise Invalid("an operand's type")
     if kind(old) == "N":
-        return {"N": values.text_of(_in_range(values.number(content(old)) + values.number(content(value))))}
+        return {"N": values.text_of(_in_range(values.EXACT.add(values.number(content(old)), values.number(content(value)))))}
     name = kind(old)[0]
     new = [one for one in content(value) if not any(values.equal({name: one}, {name: known}) for known in content(old))]
     return {kind(old): content(old) + new}

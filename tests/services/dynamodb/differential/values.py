@@ -7,7 +7,8 @@ from typing import Any
 Value = dict[str, Any]
 Item = dict[str, Value]
 
-_EXACT = Context(prec=100)
+# Larger than any sum of two numbers needs.
+EXACT = Context(prec=400)
 
 
 def kind(value: Value) -> str:
@@ -21,7 +22,7 @@ def content(value: Value) -> Any:
 
 
 def number(text: str) -> Decimal:
-    return _EXACT.create_decimal(text).normalize(_EXACT)
+    return EXACT.create_decimal(text).normalize(EXACT)
 
 
 def text_of(result: Decimal) -> str:
