@@ -23,6 +23,7 @@ BUILD = ROOT / "build"
 sys.path.insert(0, str(Path(__file__).parent))
 
 import analytics  # noqa: E402
+import analytics_flink  # noqa: E402
 import analytics_stream  # noqa: E402
 import fanout  # noqa: E402
 import functions  # noqa: E402
@@ -43,6 +44,7 @@ PARTS = {
     "video-playback": video_playback.measure,
     "analytics": analytics.measure,
     "analytics-stream": analytics_stream.measure,
+    "analytics-flink": analytics_flink.measure,
     "fan-out": fanout.measure,
 }
 
