@@ -24,6 +24,7 @@ from headrace.services.cloudformation.resources.kind import (
 _CONFIGURATION = (
     "Runtime", "Role", "Handler", "Description", "Timeout", "MemorySize", "Environment", "Layers", "EphemeralStorage",
     "DeadLetterConfig", "TracingConfig", "LoggingConfig", "VpcConfig", "KmsKeyArn", "ImageConfig", "SnapStart",
+    "DurableConfig",
 )  # fmt: skip
 # What a setting becomes when the template does not have it any more.
 _DEFAULTS: dict[str, Any] = {

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from headrace.kit.errors import UnsupportedParameter
 from headrace.services.lambda_.errors import InvalidParameterValueException
 
 ERROR_BYTES_MAX = 32_768
@@ -80,10 +81,16 @@ def _check_transition(update: Shape, status: str | None) -> None:
         both = update.get("Error") is not None and update.get("Payload") is not None
         _refuse(both, "Cannot provide both error and payload to RETRY a STEP.")
     if kind == "CHAINED_INVOKE":
-        missing = update.get("ChainedInvokeOptions") is None
-        _refuse(missing, "Update for CHAINED_INVOKE operation requires ChainedInvokeOptions.")
+        _chained_invoke(update.get("ChainedInvokeOptions"))
     if kind == "WAIT" and action == "START":
         _refuse(not (update.get("WaitOptions") or {}).get("WaitSeconds"), "Invalid WaitOptions for the given action.")
+
+
+def _chained_invoke(options: Mapping[str, Any] | None) -> None:
+    _refuse(options is None, "Update for CHAINED_INVOKE operation requires ChainedInvokeOptions.")
+    for member in ("TenantId", "XAmznTraceId"):
+        if (options or {}).get(member):
+            raise UnsupportedParameter(f"Headrace does not support ChainedInvokeOptions.{member} yet. Leave it out.")
 
 
 def _refuse(when: bool, text: str) -> None:
