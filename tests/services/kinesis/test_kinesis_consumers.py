@@ -323,8 +323,8 @@ def test_subscribe__a_reader_that_stands_still_holds_little_memory(
         connection.settimeout(30)
         response = http.client.HTTPResponse(connection)
         response.begin()
-        while sum(len(part) for part in (received,)) < 9_000_000:
-            received += response.read1(1 << 20)
+        while len(received) < 9_000_000 and (part := response.read1(1 << 20)):
+            received += part
     whole = received[: _last_whole(received)]
     events = [
         json.loads(message.payload) for message in decode_messages(whole) if message.headers[":event-type"] != "initial-response"
