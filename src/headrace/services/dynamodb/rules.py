@@ -91,11 +91,19 @@ def check_all_used(known: Mapping[str, str], used: set[str]) -> None:
         )
 
 
+def refuse_index_settings(given: Mapping[str, Any]) -> None:
+    """Settings of a single index that would have no effect are refused, not swallowed."""
+    for name in ("OnDemandThroughput", "WarmThroughput"):
+        if name in given:
+            raise ValidationException(f"Headrace does not support {name} of an index yet: {given['IndexName']}")
+
+
 def index_row(
     given: Mapping[str, Any], number: int, known: Mapping[str, str], *, local: bool, billing: str = "PAY_PER_REQUEST"
 ) -> IndexRow:
     """A secondary index as it is kept."""
     name = given["IndexName"]
+    refuse_index_settings(given)
     partition, sort = key_names(given["KeySchema"], known)
     projection = given.get("Projection") or {}
     kind, attributes = projection.get("ProjectionType"), projection.get("NonKeyAttributes")

@@ -14,7 +14,7 @@ from headrace.services.dynamodb.state import IndexRow, StreamRow, Table, TableRo
 from headrace.store import tuples
 
 
-@operation(accepts=("sse_specification", "warm_throughput"))
+@operation(accepts=("sse_specification",))
 def create_table(
     ctx: Context,
     *,
@@ -82,7 +82,7 @@ def list_tables(ctx: Context, *, exclusive_start_table_name: str | None = None, 
     return answer
 
 
-@operation(accepts=("sse_specification", "warm_throughput"))
+@operation(accepts=("sse_specification",))
 def update_table(
     ctx: Context,
     *,
@@ -289,6 +289,7 @@ def _change_index(ctx: Context, row: TableRow, change: dict[str, Any]) -> IndexR
         state.FILLS.delete(ctx.tx, row.id, index.number)
         state.doom(ctx.tx, [tuples.pack(("dynamodb", "item", row.id)) + index.number.to_bytes(2, "big")])
     else:
+        rules.refuse_index_settings(change["Update"])
         given = change["Update"].get("ProvisionedThroughput")
         index.read_units, index.write_units = rules.throughput(row.billing, given, index.name)
     return None
