@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from conftest import ROOT_KEY, ROOT_SECRET, HeadraceServer, eventually
 from headrace.cli import prices
@@ -60,6 +61,43 @@ def test_functions__invoked_read_and_billed(program: Callable[..., Any], client:
     assert (mine["requests"], mine["errors"], mine["memory_mib"]) == (2, 1, 256)
     assert mine["gib_seconds"] == pytest.approx(mine["billed_ms"] / 4000)
     assert name in program("bill").stdout
+
+
+DURABLE = """
+import json
+
+def handler(event, context):
+    return {"Status": "SUCCEEDED", "Result": json.dumps(7)}
+"""
+
+
+def test_invoke__a_durable_function_has_an_execution_and_no_log(
+    program: Callable[..., Any], client: Callable[..., Any], account: str
+) -> None:
+    trust = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
+    role = client("iam").create_role(
+        RoleName="r", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", **trust})
+    )["Role"]["Arn"]  # fmt: skip
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as package:
+        package.writestr("app.py", DURABLE)
+    functions, name = client("lambda"), f"d-{account}"
+    functions.create_function(
+        FunctionName=name, Runtime="python3.11", Handler="app.handler", Role=role, Code={"ZipFile": data.getvalue()},
+        DurableConfig={"ExecutionTimeout": 60},
+    )  # fmt: skip
+    ran = program("invoke", name, "{}", "--account", account)
+    assert (ran.returncode, ran.stdout) == (0, "7\n"), ran.stderr
+    (execution,) = functions.list_durable_executions_by_function(FunctionName=name)["DurableExecutions"]
+    assert ran.stderr.strip() == execution["DurableExecutionArn"]
+    shown = json.loads(program("invoke", name, "{}", "--account", account, "--json").stdout)
+    assert (shown["payload"], shown["log"], ":durable-execution" in shown["execution"].replace("/", ":")) == ("7", "", True)
+    for refused in ({"LogType": "Tail"}, {"ClientContext": "e30="}):
+        with pytest.raises(ClientError, match="does not support"):
+            functions.invoke(FunctionName=name, **refused)
+        with pytest.raises(ClientError, match="does not support"):
+            functions.invoke_with_response_stream(FunctionName=name, **refused)
+    assert len(functions.list_durable_executions_by_function(FunctionName=name)["DurableExecutions"]) == 2
 
 
 def test_prices__tiers() -> None:

@@ -20,19 +20,6 @@ from conftest import REGION, ROOT_KEY, ROOT_SECRET, HeadraceServer, eventually, 
 FLINK = BUILD / "flink"
 RECORDS, KEYS = 20_000, 100
 SQL = (Path(__file__).parent / "flink" / "job.sql").read_text()
-# What Flink's own scripts set for Java 17.
-OPENED = (
-    "lang",
-    "net",
-    "io",
-    "nio",
-    "util",
-    "util.concurrent",
-    "util.concurrent.atomic",
-    "util.concurrent.locks",
-    "text",
-    "time",
-)
 MEMORY_MIB = {
     "task.heap.size": 256, "task.off-heap.size": 32, "framework.heap.size": 64, "framework.off-heap.size": 64,
     "network.min": 32, "network.max": 32, "managed.size": 32, "jvm-metaspace.size": 192, "jvm-overhead.min": 64,
@@ -82,9 +69,9 @@ class Cluster:
     def _command(self, main: str) -> list[str]:
         java = shutil.which("java")
         assert java is not None
-        opened = [part for name in OPENED for part in ("--add-opens", f"java.base/java.{name}=ALL-UNNAMED")]
         options = ["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
-        return [java, *options, *opened, "-cp", f"{FLINK}/pyflink/lib/*:{FLINK}/connector/*", main]
+        opened = f"@{Path(__file__).parent / 'flink' / 'java17.options'}"
+        return [java, *options, opened, "-cp", f"{FLINK}/pyflink/lib/*:{FLINK}/connector/*", main]
 
 
 @pytest.mark.parametrize("publisher", ["POLLING", "EFO"])

@@ -28,7 +28,9 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         if arguments.asynchronous:
             functions.invoke(FunctionName=arguments.function, Payload=payload, InvocationType="Event")
             return 0
-        answer = functions.invoke(FunctionName=arguments.function, Payload=payload, LogType="Tail")
+        # A durable execution goes over many invocations, so there is no one log to show the end of.
+        durable = "DurableConfig" in functions.get_function_configuration(FunctionName=arguments.function)
+        answer = functions.invoke(FunctionName=arguments.function, Payload=payload, LogType="None" if durable else "Tail")
     except ClientError as error:
         print(f"headrace: {error.response['Error']['Message']}", file=sys.stderr)
         return 1
@@ -36,12 +38,14 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         print(f"headrace: {error}", file=sys.stderr)
         return 1
     text = answer["Payload"].read().decode("utf-8", "replace")
-    log = base64.b64decode(answer["LogResult"]).decode("utf-8", "replace")
+    log = base64.b64decode(answer.get("LogResult", "")).decode("utf-8", "replace")
     failed = answer.get("FunctionError")
     if arguments.json:
-        print(json.dumps({"payload": text, "error": failed, "version": answer["ExecutedVersion"], "log": log}))
+        shown = {"payload": text, "error": failed, "version": answer["ExecutedVersion"], "log": log}
+        print(json.dumps(shown | ({"execution": answer["DurableExecutionArn"]} if durable else {})))
     else:
-        print(log.replace("\r", "\n"), file=sys.stderr, end="")
+        told = f"{answer['DurableExecutionArn']}\n" if durable else log.replace("\r", "\n")
+        print(told, file=sys.stderr, end="")
         print(text)
     return 1 if failed else 0
 

@@ -235,3 +235,20 @@ def handler(event, context: DurableContext):
         assert tables.get_item(TableName="runs", Key={"id": {"S": "first"}})["Item"]["n"] == {"N": "1"}
     finally:
         server.stop()
+
+
+def test_a_deleted_execution_is_gone_and_a_changed_timeout_holds(client: Callable[..., Any], zipped: Zipped) -> None:
+    functions = client("lambda")
+    body = 'def handler(event, context):\n    return {"Status": "SUCCEEDED", "Result": "7"}\n'
+    make(client, zipped, "gone", body, {"ExecutionTimeout": 60})
+    arn = functions.invoke(FunctionName="gone")["DurableExecutionArn"]
+    assert functions.get_durable_execution(DurableExecutionArn=arn)["Result"] == "7"
+    functions.delete_durable_execution(DurableExecutionArn=arn)
+    with pytest.raises(functions.exceptions.ResourceNotFoundException):
+        functions.get_durable_execution(DurableExecutionArn=arn)
+    assert functions.list_durable_executions_by_function(FunctionName="gone")["DurableExecutions"] == []
+    changed = functions.update_function_configuration(FunctionName="gone", DurableConfig={"ExecutionTimeout": 1000})
+    assert changed["DurableConfig"]["ExecutionTimeout"] == 1000
+    # Nobody waits for so long.
+    with pytest.raises(ClientError, match="greater than 15 minutes"):
+        functions.invoke(FunctionName="gone")

@@ -114,7 +114,10 @@ def test_invoke__is_refused_when_the_header_says_so(caller: Caller) -> None:
     def call(times: int) -> Any:
         header = f"{trace};Lineage={lineage.mark(arn)}:{times}"
         events = caller.client.meta.events
-        add = lambda request, **_: request.headers.__setitem__("X-Amzn-Trace-Id", header)  # noqa: E731
+
+        def add(request: Any, **_: Any) -> None:
+            request.headers["X-Amzn-Trace-Id"] = header
+
         events.register("before-sign.lambda.Invoke", add, unique_id="trace")
         try:
             return caller.call(name)

@@ -64,7 +64,8 @@ class Seals:
 
     def keep_in(self, folder: Path) -> None:
         """Say where the data folder is; what was used before is forgotten."""
-        self.__init__()  # type: ignore[misc]
+        for known in (self._data_keys, self._readers, self._writers):
+            known.clear()
         self._folder = folder
 
     def prepare(self) -> None:

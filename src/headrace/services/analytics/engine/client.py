@@ -7,7 +7,6 @@ All calls block: use them from threads. ConnectionError means that the process d
 import contextlib
 import os
 import socket
-import struct
 import subprocess
 import sys
 import threading
@@ -16,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from headrace.services.analytics.engine import frames
 from headrace.services.analytics.engine.schema import (
     Column,
     Columns,
@@ -168,18 +168,14 @@ class Engine:
         return self._receive()
 
     def _send(self, method: str, **arguments: Any) -> None:
-        body = msgspec.msgpack.encode([method, arguments])
         with self._lock, self._ending_when_it_fails():
-            connection = self._started()
-            connection.sendall(struct.pack("!I", len(body)))
-            connection.sendall(body)
+            frames.send(self._started(), [method, arguments])
 
     def _receive(self) -> Any:
         with self._lock, self._ending_when_it_fails():
             if self._socket is None:
                 raise EOFError("it was closed")
-            (size,) = struct.unpack("!I", _read(self._socket, 4))
-            failed, result = msgspec.msgpack.decode(_read(self._socket, size))
+            failed, result = frames.receive(self._socket)
         if failed is None:
             return result
         kind, message, line, column = failed
@@ -197,14 +193,3 @@ class Engine:
                 self._process.kill()
             self._end()
             raise ConnectionError(f"the SQL engine's process has ended or does not answer: {error}") from error
-
-
-def _read(connection: socket.socket, size: int) -> bytearray:
-    found = bytearray(size)
-    rest = memoryview(found)
-    while rest:
-        count = connection.recv_into(rest)
-        if not count:
-            raise EOFError("the connection was closed")
-        rest = rest[count:]
-    return found

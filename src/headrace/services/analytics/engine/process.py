@@ -2,20 +2,19 @@
 
     python -m headrace.services.analytics.engine.process DESCRIPTOR MEMORY_MIB
 
-A message is four bytes of length and MessagePack: [method, arguments] one way, [error, result] back. It reads and writes nothing
+A message (see `frames`) is [method, arguments] one way, [error, result] back. It reads and writes nothing
 but that socket: SQL cannot name a file, and the limits that the process sets itself would not let it write one.
 """
 
 import resource
 import socket
-import struct
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
-from headrace.services.analytics.engine import discover
+from headrace.services.analytics.engine import discover, frames
 from headrace.services.analytics.engine.program import Program, compile, plain_column
 from headrace.services.analytics.engine.records import RecordReader, encode_rows
 from headrace.services.analytics.engine.schema import (
@@ -28,7 +27,6 @@ from headrace.services.analytics.engine.schema import (
 )
 from headrace.services.analytics.engine.sqltypes import TIMESTAMP, Vector
 
-FRAME_BYTES_MAX = 1 << 30
 FILES_MAX = 64
 
 
@@ -149,17 +147,6 @@ def _answer(method: Callable[..., Any], arguments: dict[str, Any]) -> list[Any]:
         return [[type(error).__name__, str(error), 0, 0], None]
 
 
-def _read(connection: socket.socket, size: int) -> bytearray:
-    found = bytearray(size)
-    rest = memoryview(found)
-    while rest:
-        count = connection.recv_into(rest)
-        if not count:
-            raise EOFError
-        rest = rest[count:]
-    return found
-
-
 def serve(connection: socket.socket) -> None:
     """Answer until the server closes its end."""
     worker = Worker()
@@ -168,15 +155,10 @@ def serve(connection: socket.socket) -> None:
     }
     while True:
         try:
-            (size,) = struct.unpack("!I", _read(connection, 4))
-            if size > FRAME_BYTES_MAX:
-                return
-            method, arguments = msgspec.msgpack.decode(_read(connection, size))
+            method, arguments = frames.receive(connection)
         except EOFError:
             return
-        body = msgspec.msgpack.encode(_answer(methods[method], arguments))
-        connection.sendall(struct.pack("!I", len(body)))
-        connection.sendall(body)
+        frames.send(connection, _answer(methods[method], arguments))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import base64
 from collections.abc import Iterator
 from typing import Any
 
+from headrace.kit.errors import UnsupportedParameter
 from headrace.operation import BodyReader, Context, operation
 from headrace.services.lambda_ import events, invocations, limits, naming, rules
 from headrace.services.lambda_.durable import executions, waiting
@@ -28,6 +29,7 @@ def invoke(
     if invocation_type == "DryRun":
         return {"StatusCode": 204}
     if target.version.durable is not None:
+        _check_durable(log_type, client_context)
         return _durable(ctx, target.version, event, invocation_type, durable_execution_name)
     if durable_execution_name is not None:
         raise InvalidParameterValueException("A durable execution name can be given for durable functions only.")
@@ -43,6 +45,13 @@ def invoke(
     if log_type == "Tail":
         result["LogResult"] = base64.b64encode(outcome.log).decode()
     return result
+
+
+def _check_durable(log_type: str | None, client_context: str | None) -> None:
+    """An execution goes over many invocations: it has no log of its own to give the end of, and no client."""
+    if log_type == "Tail" or client_context is not None:
+        what = "LogType=Tail" if log_type == "Tail" else "ClientContext"
+        raise UnsupportedParameter(f"Headrace does not support {what} for durable functions. Leave it out.")
 
 
 def _durable(ctx: Context, version: Version, event: bytes, kind: str | None, name: str | None) -> dict[str, Any]:
@@ -71,6 +80,8 @@ def invoke_with_response_stream(
     context = _client_context(client_context)
     if invocation_type == "DryRun":
         return {"StatusCode": 204}
+    if target.version.durable is not None:
+        _check_durable(log_type, client_context)
     arn, request_id = naming.named_arn(name), ctx.request_id
     running = Streaming(
         lambda parts: RUNTIME.run(ctx, target, arn, event, request_id=request_id, client_context=context, parts=parts)
