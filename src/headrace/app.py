@@ -2,15 +2,16 @@
 
 import asyncio
 import contextlib
-import importlib
 import json
 import logging
 import os
 import secrets
 import signal
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,12 @@ from headrace.gateway.pause import LoopPause
 from headrace.gateway.sites import Sites
 from headrace.gateway.sockets import Sockets
 from headrace.kit.clock import Clock
+from headrace.kit.errors import ServiceUnavailable
 from headrace.kit.ids import Ids
 from headrace.kit.settings import Settings
 from headrace.layers import once
-from headrace.operation import Context, OpenPage, Page, PageAnswer, PageRequest, Service, Socket
+from headrace.loading import CARDS, Loader, read
+from headrace.operation import Context, PageAnswer, PageRequest, Service
 from headrace.ports import Ports, Principal
 from headrace.store.api import Store
 from headrace.store.blobs import Blobs
@@ -43,11 +46,6 @@ from headrace.workers import Runner, Worker
 
 log = logging.getLogger(__name__)
 
-SERVICES = (
-    "dynamodb", "kinesis", "firehose", "lambda_", "redshift", "ses", "s3", "sqs", "sns", "iam", "logs",
-    "cloudwatch", "cloudformation", "video", "analytics",
-)  # fmt: skip
-
 # An idle one holds about 4 KiB.
 CONNECTIONS_MAX = 12_288
 FORGET_REPEATED_SECONDS = 60.0
@@ -55,12 +53,7 @@ FORGET_REPEATED_SECONDS = 60.0
 
 def load_services() -> dict[str, Service]:
     """Every service under each of its models' names."""
-    found: dict[str, Service] = {}
-    for name in SERVICES:
-        service: Service = importlib.import_module(f"headrace.services.{name}.service").SERVICE
-        for model in service.models:
-            found[model] = service
-    return found
+    return {model: service for service in map(read, CARDS) for model in service.models}
 
 
 def with_credentials(settings: Settings) -> Settings:
@@ -85,19 +78,6 @@ def with_credentials(settings: Settings) -> Settings:
     return replace(settings, root_access_key_id=kept["access_key_id"], root_secret_access_key=kept["secret_access_key"])
 
 
-def wire_ports(services: Mapping[str, Service], ports: Ports) -> None:
-    """Put what the services offer into the ports."""
-    for service in {service.name: service for service in services.values()}.values():
-        for name, offered in service.offers.items():
-            port, _, entry = name.partition(".")
-            if not hasattr(ports, port):
-                raise ValueError(f"{service.name} offers {name}, and there is no such port")
-            if entry:
-                getattr(ports, port)[entry] = offered
-            else:
-                setattr(ports, port, offered)
-
-
 class App:
     """A server: the store, the services, the gateway, and what runs by itself."""
 
@@ -108,16 +88,17 @@ class App:
         self.clock = Clock()
         self.ids = Ids()
         self.ports = Ports()
-        self.services = load_services()
         self.counters = Counters()
-        wire_ports(self.services, self.ports)
-        self.ports.api = LocalApi(self.services)
+        self.loader = Loader(self.ports, self._loaded)
+        self.ports.api = LocalApi(self.loader.find)
         self.runner = Runner(self._worker_context, self.store.signals)
         keys = Keys(self.settings, self.root_context)
-        pages, open_pages, sockets = self._pages(), self._open_pages(), self._sockets(keys)
-        self.gateway = Gateway(
-            self.services, self.context, keys, pages, open_pages, sockets, self._sites(keys), self.counters, self.settings
-        )
+        pages = Pages({"/_headrace/status": self._status, "/_headrace/clock": self._clock}, self.root_context, self.settings)
+        open_pages = OpenPages(self.root_context)
+        sockets = Sockets(self.context, keys, self.settings)
+        sites = Sites(self.root_context, keys)
+        self.gateway = Gateway(self.loader, self.context, keys, pages, open_pages, sockets, sites, self.counters, self.settings)
+        self._failure: Exception | None = None
 
     def context(self, account: str, region: str, service: str, request_id: str, principal: Principal) -> Context:
         """A context outside of any transaction."""
@@ -133,28 +114,6 @@ class App:
 
     def _worker_context(self, name: str) -> Context:
         return self.root_context()
-
-    def _pages(self) -> Pages:
-        pages: dict[str, Page] = {"/_headrace/status": self._status, "/_headrace/clock": self._clock}
-        for service in {service.name: service for service in self.services.values()}.values():
-            pages.update(service.pages)
-        return Pages(pages, self.root_context, self.settings)
-
-    def _open_pages(self) -> OpenPages:
-        found: dict[tuple[str, str], OpenPage] = {}
-        for service in self.services.values():
-            found.update(service.open_pages)
-        return OpenPages(found, self.root_context)
-
-    def _sockets(self, keys: Keys) -> Sockets:
-        found: dict[tuple[str, str], Socket] = {}
-        for service in self.services.values():
-            found.update(service.sockets)
-        return Sockets(found, self.context, keys, self.settings)
-
-    def _sites(self, keys: Keys) -> Sites:
-        services = {service.name: service for service in self.services.values()}.values()
-        return Sites([site for service in services for site in service.sites], self.root_context, keys)
 
     def _status(self, ctx: Context, request: PageRequest) -> PageAnswer:
         return json_answer(
@@ -177,8 +136,8 @@ class App:
             self.runner.wake_all()
         return json_answer({"now": self.clock.now()})
 
-    async def serve(self, ready: Callable[[], None]) -> None:
-        """Serve until SIGTERM or SIGINT; `ready` is called once connections are accepted."""
+    async def serve(self, ready: Callable[[], None], whole: Callable[[], None] = lambda: None) -> None:
+        """Serve until SIGTERM or SIGINT; `ready` is called once connections are accepted, `whole` when all services are there."""
         loop = asyncio.get_running_loop()
         self.gateway.start(loop)
         pause = LoopPause(loop)
@@ -187,29 +146,49 @@ class App:
         server = _server(self.gateway, self.settings)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop_serving, server)
-        self._start_services()
-        announcing = asyncio.create_task(self._announce(ready))
+        self.runner.add(Worker("once.forget", _forget_repeated))
+        # Every request needs it.
+        self.loader.find("iam")
+        announcing = asyncio.create_task(self._announce(ready, partial(self._load_rest, loop, server, whole)))
         try:
             await server.serve()
         finally:
             announcing.cancel()
             pause.end()
             await asyncio.to_thread(self.close)
+        if self._failure is not None:
+            raise self._failure
 
     def _stop_serving(self, server: Any) -> None:
         """Take no more requests, and let those that run come to their end."""
         self.gateway.end_pushes()
         server.stop()
 
-    def _start_services(self) -> None:
-        for service in {service.name: service for service in self.services.values()}.values():
-            if service.on_start is not None:
-                service.on_start(self.root_context(), self.runner)
-            for worker in service.workers:
-                self.runner.add(worker)
-        self.runner.add(Worker("once.forget", _forget_repeated))
+    def _load_rest(self, loop: asyncio.AbstractEventLoop, server: Any, whole: Callable[[], None]) -> None:
+        """Load the services that nobody asked for yet. A server that lacks one stops, and says why."""
 
-    async def _announce(self, ready: Callable[[], None]) -> None:
+        def load() -> None:
+            try:
+                self.loader.load_all()
+            except ServiceUnavailable:
+                return
+            except Exception as error:
+                self._failure = error
+                loop.call_soon_threadsafe(self._stop_serving, server)
+                return
+            whole()
+
+        threading.Thread(target=load, name="loading", daemon=True).start()
+
+    def _loaded(self, service: Service) -> None:
+        """Let a service run."""
+        if service.on_start is not None:
+            service.on_start(self.root_context(), self.runner)
+        for worker in service.workers:
+            self.runner.add(worker)
+        self.gateway.open(service)
+
+    async def _announce(self, ready: Callable[[], None], go_on: Callable[[], None]) -> None:
         host = "127.0.0.1" if self.settings.host in ("0.0.0.0", "::") else self.settings.host
         while True:
             try:
@@ -219,11 +198,13 @@ class App:
                 continue
             writer.close()
             ready()
+            go_on()
             return
 
     def close(self) -> None:
         """Stop what runs, in the reverse order of its start."""
-        services = {service.name: service for service in self.services.values()}.values()
+        self.loader.stop()
+        services = self.loader.services()
         for service in services:
             if service.on_stopping is not None:
                 service.on_stopping()

@@ -317,8 +317,8 @@ class Service(msgspec.Struct):
     `offers` names what it gives to `Ports`: a field ("invoker"), or an entry of a field that is a dict ("sources.dynamodb").
     `workers` run by themselves; `pages` are paths below `/_headrace/` (or `/_aws/`) with their handlers; `open_pages` are whole
     paths, each with the name in the query that tells its requests from those of AWS's protocols, and so are `sockets`;
-    `on_start` is called before the first request, `on_stopping` when the server begins to stop (end there what workers and
-    requests wait for), and `on_stop` after the last request and step.
+    `on_start` is called before the first request, and opens no transaction; `on_stopping` when the server begins to stop (end
+    there what workers and requests wait for), and `on_stop` after the last request and step.
     """
 
     models: tuple[str, ...]

@@ -9,7 +9,7 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "src" / "headrace"
 FLOORS = {
     "kit": 0, "store": 1, "wire": 1, "layers": 2, "sql": 2, "ports": 2, "workers": 2, "operation": 3, "consumer": 3, "roles": 3,
-    "services": 4, "gateway": 5, "app": 6, "cli": 7,
+    "services": 4, "gateway": 5, "loading": 5, "app": 6, "cli": 7,
 }  # fmt: skip
 # Rooms of one floor that may see each other, and why: the consumer is built on operations' contexts.
 NEIGHBOURS = {("consumer", "operation"), ("roles", "operation")}

@@ -41,16 +41,19 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     except (ValueError, OSError) as error:
         print(f"headrace: {error}", file=sys.stderr)
         return 2
-    # What start-up made stays: the collector need not look at it again.
-    gc.collect()
-    gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
 
     def ready() -> None:
         _print_ready(app.settings, arguments.json, time.perf_counter() - began_at)
 
-    uvloop.run(app.serve(ready))
+    uvloop.run(app.serve(ready, _keep_for_good))
     return 0
+
+
+def _keep_for_good() -> None:
+    """What start-up made stays: the collector need not look at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 def _allow_files() -> None:

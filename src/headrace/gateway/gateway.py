@@ -8,9 +8,10 @@ import asyncio
 import itertools
 import logging
 import uuid
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from granian._granian import RSGIProtocolClosed
 
@@ -51,9 +52,23 @@ log = logging.getLogger(__name__)
 _MACHINE_CLOCK = Clock()
 
 PAGE_BODY_SIZE_MAX_BYTES = 1 << 20
+HEALTH, NOOP = _OWN_PATHS = ("/_headrace/health", "/_headrace/noop")
 # How long an answer that comes in parts waits for a client that takes nothing of it: one that is pushed, one that is read.
 PUSH_WAIT_MAX_SECONDS = 10.0
 SEND_WAIT_MAX_SECONDS = 120.0
+
+
+class Services(Protocol):
+    """The services that are served: `there` are those that can be called, and all are when it is `whole`."""
+
+    there: dict[str, Service]
+    whole: bool
+
+    def find(self, model: str) -> Service | None:
+        """The service of a model; None: there is none. May block."""
+
+    def load_all(self) -> None:
+        """Wait until all are there."""
 
 
 class Gateway:
@@ -61,7 +76,7 @@ class Gateway:
 
     def __init__(
         self,
-        services: Mapping[str, Service],
+        services: Services,
         context: Callable[[str, str, str, str, Principal], Context],
         keys: Keys,
         pages: Pages,
@@ -96,6 +111,13 @@ class Gateway:
     def new_request_id(self) -> str:
         """A request id in the form of a UUID."""
         return f"{self._request_id_prefix}{next(self._request_ids):012x}"
+
+    def open(self, service: Service) -> None:
+        """Serve what a service shows beside its operations."""
+        self._pages.add(service.pages)
+        self._open_pages.add(service.open_pages)
+        self._sockets.add(service.sockets)
+        self._sites.add(service.sites)
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Serve on this event loop."""
@@ -137,6 +159,8 @@ class Gateway:
         """Answer one request."""
         dispatcher = self._dispatcher
         assert dispatcher is not None
+        if not self.services.whole and not _can_be_told(scope):
+            await dispatcher.in_thread(self.services.load_all)
         if scope.proto != "http":
             await self._sockets.serve(scope, protocol, dispatcher, self.new_request_id())
             return
@@ -215,7 +239,7 @@ class Gateway:
             gone.cancel()
 
     async def _page(self, scope: Any, request: HttpRequest, protocol: Any, dispatcher: Dispatcher) -> None:
-        if request.raw_path == "/_headrace/health":
+        if request.raw_path == HEALTH:
             protocol.response_bytes(200, [("content-type", "application/json")], b'{"status":"running"}')
             return
         try:
@@ -225,12 +249,17 @@ class Gateway:
         except AwsError as error:
             protocol.response_str(error.status, [("content-type", "text/plain")], error.message)
             return
-        if request.raw_path == "/_headrace/noop":
+        if request.raw_path == NOOP:
             # What a request costs before anything is done with it: the measure of `make bench`.
             protocol.response_bytes(200, [("content-type", "application/json")], b"{}")
             return
         answer = await dispatcher.in_thread(lambda: self._pages.answer(request, body, scope.client))
         protocol.response_bytes(answer.status, self._pages.headers(answer), answer.body)
+
+
+def _can_be_told(scope: Any) -> bool:
+    """Whether it is plain whose a request is, before all services are there that might claim it."""
+    return scope.proto == "http" and (scope.path in _OWN_PATHS or scope.headers.get("x-amz-target") is not None)
 
 
 class _Exchange:
@@ -263,6 +292,8 @@ class _Exchange:
             arriving = arriving or target.operation.endless
             if not arriving and not request.body:
                 await self._read(length)
+            if target.service.name not in gateway.services.there:
+                await self._dispatcher.in_thread(partial(gateway.services.find, target.service.name))
             self._prepare(target, arriving, length)
             result = await self._dispatcher.run(self._bound, self._ctx, self._parameters)
             response = protocol_of(target.protocol).serialise_response(target.operation, result, self._request_id)
@@ -308,7 +339,7 @@ class _Exchange:
         gateway = self._gateway
         service_name = target.service.name
         credentials, region = self._authenticate(target, arriving, length)
-        service = gateway.services.get(service_name)
+        service = gateway.services.there.get(service_name)
         bound = service.bound(service_name).get(target.operation.name) if service is not None else None
         if bound is None:
             name = f"{service_name} {target.operation.name}"

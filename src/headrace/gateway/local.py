@@ -1,6 +1,6 @@
 """Operations called from inside the server, as a client would call them: the port `Api`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from headrace.gateway.body import WholeBody
@@ -13,12 +13,12 @@ from headrace.wire.validate import validate
 class LocalApi:
     """Runs any operation of the services of this server, in the caller's thread."""
 
-    def __init__(self, services: Mapping[str, Service]) -> None:
-        self._services = services
+    def __init__(self, find: Callable[[str], Service | None]) -> None:
+        self._find = find
 
     def call(self, scope: Any, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Validate and run one operation; AwsError as a client would get it."""
-        found = self._services.get(service)
+        found = self._find(service)
         bound = found.bound(service).get(operation) if found is not None else None
         if bound is None:
             raise UnknownOperationException(f"Headrace does not support {service} {operation}.")

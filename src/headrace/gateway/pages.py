@@ -25,10 +25,15 @@ class Pages:
     """Finds the page of a path, and decides who may see it."""
 
     def __init__(self, pages: Mapping[str, Page], context: Callable[[], Context], settings: Settings) -> None:
-        # The longest prefix wins.
-        self._pages = sorted(pages.items(), key=lambda pair: -len(pair[0]))
+        self._pages: list[tuple[str, Page]] = []
         self._context = context
         self._settings = settings
+        self.add(pages)
+
+    def add(self, pages: Mapping[str, Page]) -> None:
+        """Serve more pages."""
+        # The longest prefix wins.
+        self._pages = sorted([*self._pages, *pages.items()], key=lambda pair: -len(pair[0]))
 
     def answer(self, request: HttpRequest, body: bytes, client: str) -> PageAnswer:
         """Run the page. Called in a thread."""
@@ -82,9 +87,13 @@ class Pages:
 class OpenPages:
     """Pages that carry their own permission in the query: for players and browsers, which sign nothing."""
 
-    def __init__(self, pages: Mapping[tuple[str, str], OpenPage], context: Callable[[], Context]) -> None:
-        self._pages = {path: (name, page) for (path, name), page in pages.items()}
+    def __init__(self, context: Callable[[], Context]) -> None:
+        self._pages: dict[str, tuple[str, OpenPage]] = {}
         self._context = context
+
+    def add(self, pages: Mapping[tuple[str, str], OpenPage]) -> None:
+        """Serve more pages."""
+        self._pages.update({path: (name, page) for (path, name), page in pages.items()})
 
     def find(self, request: HttpRequest) -> OpenPage | None:
         """The page of a request, or None."""

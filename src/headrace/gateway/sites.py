@@ -28,10 +28,14 @@ class Found(NamedTuple):
 class Sites:
     """Finds the site of a request."""
 
-    def __init__(self, sites: Sequence[Site], context: Callable[[], Context], keys: Keys) -> None:
-        self._sites = sites
+    def __init__(self, context: Callable[[], Context], keys: Keys) -> None:
+        self._sites: tuple[Site, ...] = ()
         self._context = context
         self._keys = keys
+
+    def add(self, sites: Sequence[Site]) -> None:
+        """Serve more sites."""
+        self._sites = (*self._sites, *sites)
 
     def find(self, request: HttpRequest) -> Found | None:
         """The site, or None: then it is somebody else's request."""

@@ -35,15 +35,16 @@ _CLOSE, _BYTES = 0, 1
 class Sockets:
     """Finds the service of a WebSocket, checks who opens it, and carries its texts."""
 
-    def __init__(
-        self, sockets: Mapping[tuple[str, str], Socket], context: Callable[[str, str, str, str, Principal], Context], keys: Keys,
-        settings: Settings,
-    ) -> None:  # fmt: skip
-        self._sockets = {path: (name, socket) for (path, name), socket in sockets.items()}
+    def __init__(self, context: Callable[[str, str, str, str, Principal], Context], keys: Keys, settings: Settings) -> None:
+        self._sockets: dict[str, tuple[str, Socket]] = {}
         self._context = context
         self._keys = keys
         self._settings = settings
         self._open = 0
+
+    def add(self, sockets: Mapping[tuple[str, str], Socket]) -> None:
+        """Serve more of them."""
+        self._sockets.update({path: (name, socket) for (path, name), socket in sockets.items()})
 
     async def serve(self, scope: Any, protocol: Any, dispatcher: Dispatcher, request_id: str) -> None:
         """Serve one WebSocket until either side ends it."""

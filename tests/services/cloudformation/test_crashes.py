@@ -76,7 +76,7 @@ class House:
         self.deaths = Deaths()
         self.store = MemoryStore(self.deaths)  # type: ignore[arg-type]
         self.clock = Clock()
-        self.api = LocalApi(load_services())
+        self.api = LocalApi(load_services().get)
 
     def context(self) -> Context:
         ports = Ports()
