@@ -15,6 +15,7 @@ $(VENV): requirements.lock pyproject.toml
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q src
 	@touch $@
 
 setup: $(VENV) ## make .venv with the program headrace
@@ -28,6 +29,7 @@ check: $(VENV) ## lint, format and types
 	$(BIN)/mypy src
 
 test: $(VENV) check ## all tests
+	@$(BIN)/python -m compileall -q src
 	$(BIN)/pytest -n 2 --dist loadfile --ignore=tests/e2e --ignore=tests/clients --ignore=tests/browser $(ARGS)
 
 build/sam/.ready: tests/e2e/requirements.txt
@@ -116,6 +118,7 @@ clients-flink: $(VENV) $(CLIENTS)/flink/.ready ## Apache Flink: a SQL job over s
 	$(BIN)/pytest tests/clients/test_flink.py $(ARGS)
 
 bench: $(VENV) ## measure, against peers and physical limits; writes build/bench.json
+	@$(BIN)/python -m compileall -q src
 	@$(BIN)/python bench/run.py $(ARGS)
 
 lock: ## lock the dependencies again, with hashes

@@ -39,14 +39,16 @@ def client(service: str, port: int) -> Any:
     )
 
 
-def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 60.0) -> float:
-    """Wait for the first answer of whatever status; the seconds since this was called."""
+def wait_for(url: str | urllib.request.Request, process: subprocess.Popen[bytes], seconds: float = 60.0) -> float:
+    """Wait for the first answer, of whatever status if it is a page; the seconds since this was called."""
     began = time.perf_counter()
     while True:
         try:
             urllib.request.urlopen(url, timeout=5).close()
             return time.perf_counter() - began
-        except urllib.error.HTTPError:
+        except urllib.error.HTTPError as error:
+            if not isinstance(url, str):
+                raise SystemExit(f"{error.status} from {url.full_url}: {error.read()[:200]!r}") from None
             return time.perf_counter() - began
         except OSError:
             if process.poll() is not None or time.perf_counter() - began > seconds:

@@ -1,37 +1,34 @@
 """What an expression says, as a tree. Placeholders stay in it, so one tree serves every request with the same text."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+import msgspec
 
 # A name, an index into a list, or a placeholder (it begins with "#").
 Part: TypeAlias = "str | int"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Path:
+class Path(msgspec.Struct, frozen=True, eq=False):
     """A document path: an attribute, and what lies inside of it."""
 
     parts: tuple[Part, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Placeholder:
+class Placeholder(msgspec.Struct, frozen=True, eq=False):
     """A value that the request gives: `:name`."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Function:
+class Function(msgspec.Struct, frozen=True, eq=False):
     """A call of a function."""
 
     name: str
     operands: "tuple[Operand, ...]"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Sum:
+class Sum(msgspec.Struct, frozen=True, eq=False):
     """`left + right` or `left - right`, in SET only."""
 
     operator: str
@@ -42,8 +39,7 @@ class Sum:
 Operand: TypeAlias = Path | Placeholder | Function | Sum
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Compare:
+class Compare(msgspec.Struct, frozen=True, eq=False):
     """Two operands and = <> < <= > or >=."""
 
     operator: str
@@ -51,8 +47,7 @@ class Compare:
     right: Operand
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Between:
+class Between(msgspec.Struct, frozen=True, eq=False):
     """`operand BETWEEN low AND high`."""
 
     operand: Operand
@@ -60,24 +55,21 @@ class Between:
     high: Operand
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class In:
+class In(msgspec.Struct, frozen=True, eq=False):
     """`operand IN (…)`."""
 
     operand: Operand
     options: tuple[Operand, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Both:
+class Both(msgspec.Struct, frozen=True, eq=False):
     """All (AND) or one (OR) of the terms."""
 
     operator: str
     terms: "tuple[Condition, ...]"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Not:
+class Not(msgspec.Struct, frozen=True, eq=False):
     """The opposite of a condition."""
 
     term: "Condition"
@@ -86,8 +78,7 @@ class Not:
 Condition: TypeAlias = Compare | Between | In | Both | Not | Function
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Action:
+class Action(msgspec.Struct, frozen=True, eq=False):
     """One action of an update: SET, REMOVE, ADD or DELETE."""
 
     section: str
@@ -95,15 +86,13 @@ class Action:
     operand: Operand | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Update:
+class Update(msgspec.Struct, frozen=True, eq=False):
     """All actions of an update, in the order in which they stand."""
 
     actions: tuple[Action, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Projection:
+class Projection(msgspec.Struct, frozen=True, eq=False):
     """The paths of a projection."""
 
     paths: tuple[Path, ...]
@@ -112,8 +101,7 @@ class Projection:
 Tree: TypeAlias = Condition | Update | Projection
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Parsed:
+class Parsed(msgspec.Struct, frozen=True, eq=False):
     """A tree with the placeholders that it uses, for names and for values."""
 
     tree: Any

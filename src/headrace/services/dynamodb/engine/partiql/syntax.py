@@ -2,8 +2,9 @@
 placeholders, kept apart as templates, for a statement's parameters come with each call."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+import msgspec
 
 from headrace.kit.errors import ValidationException
 from headrace.services.dynamodb.engine import syntax, values
@@ -11,15 +12,13 @@ from headrace.services.dynamodb.engine.syntax import Path
 from headrace.services.dynamodb.engine.values import Item, Value
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(msgspec.Struct, frozen=True):
     """A `?`: the place of its value in the call's parameters, from 0."""
 
     place: int
 
 
-@dataclass(frozen=True, slots=True)
-class Bag:
+class Bag(msgspec.Struct, frozen=True):
     """A set as it is written: <<…>>."""
 
     members: tuple[Any, ...]
@@ -29,8 +28,7 @@ class Bag:
 Template: TypeAlias = Any
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Select:
+class Select(msgspec.Struct, frozen=True, eq=False):
     """SELECT: `paths` is None for `*`; `order` are attributes, each with whether it runs down."""
 
     table: str
@@ -40,16 +38,14 @@ class Select:
     order: tuple[tuple[str, bool], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Insert:
+class Insert(msgspec.Struct, frozen=True, eq=False):
     """INSERT INTO … VALUE."""
 
     table: str
     item: Template
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Update:
+class Update(msgspec.Struct, frozen=True, eq=False):
     """UPDATE … SET … REMOVE … WHERE."""
 
     table: str
@@ -58,8 +54,7 @@ class Update:
     returning: str | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Delete:
+class Delete(msgspec.Struct, frozen=True, eq=False):
     """DELETE FROM … WHERE."""
 
     table: str
@@ -67,8 +62,7 @@ class Delete:
     returning: str | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Exists:
+class Exists(msgspec.Struct, frozen=True, eq=False):
     """EXISTS(SELECT …): a condition of a transaction."""
 
     select: Select
@@ -77,8 +71,7 @@ class Exists:
 Statement: TypeAlias = Select | Insert | Update | Delete | Exists
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Parsed:
+class Parsed(msgspec.Struct, frozen=True, eq=False):
     """A statement with the templates of its placeholders, and how many parameters it takes."""
 
     statement: Statement
