@@ -112,6 +112,20 @@ BATCH = {
     ]
 }
 
+DURABLE = """
+import { withDurableExecution } from "@aws/durable-execution-sdk-js";
+
+export const handler = withDurableExecution(async (event, context) => {
+  const first = await context.step("first", async () => event.a + 1);
+  await context.wait("rest", { seconds: 2 });
+  const square = async (inner, item, index) => inner.step(`s${index}`, async () => item * item);
+  const squares = await context.map("squares", [1, 2, 3], square);
+  const ask = async (id) => { console.log("callback " + id); };
+  const approval = await context.waitForCallback("approval", ask, { timeout: { minutes: 5 } });
+  return { first, squares: squares.getResults(), approval };
+});
+"""
+
 
 def zipped(folder: Path | None = None, **files: str) -> bytes:
     """A zip of a folder or of texts."""
@@ -139,13 +153,14 @@ def make(client: Callable[..., Any]) -> Callable[..., Any]:
     )  # fmt: skip
     functions = client("lambda")
 
-    def made(runtime: str, handler: str, layer: Path | None, code: bytes) -> Any:
+    def made(runtime: str, handler: str, layer: Path | None, code: bytes, **changes: Any) -> Any:
         layers = []
         if layer is not None:
             layers = [functions.publish_layer_version(LayerName="l", Content={"ZipFile": zipped(layer)})["LayerVersionArn"]]
         functions.create_function(
             FunctionName="f", Runtime=runtime, Handler=handler, Role=role, Code={"ZipFile": code}, Layers=layers, Timeout=30,
             MemorySize=512, Environment={"Variables": {"TABLE": "idempotency", "POWERTOOLS_SERVICE_NAME": "bank"}},
+            **changes,
         )  # fmt: skip
         return functions
 
@@ -193,6 +208,29 @@ def test_powertools_typescript_and_middy(make: Callable[..., Any], client: Calla
     line = next(json.loads(text) for text in said if '"payment"' in text)
     assert (line["service"], line["function_name"]) == ("bank", "f")
     assert any('"Paid":' in text for text in said)
+
+
+def test_durable_execution_sdk_of_javascript(make: Callable[..., Any], client: Callable[..., Any]) -> None:
+    if not (BUILD / "node" / "nodejs" / "node_modules").is_dir():
+        pytest.skip("npm was not there")
+    data = io.BytesIO(zipped(BUILD / "node" / "nodejs"))
+    with zipfile.ZipFile(data, "a") as package:
+        package.writestr("app.mjs", DURABLE)
+    functions = make("nodejs22.x", "app.handler", None, data.getvalue(), DurableConfig={"ExecutionTimeout": 600})
+    arn = functions.invoke(FunctionName="f", InvocationType="Event", Payload=b'{"a": 1}')["DurableExecutionArn"]
+
+    def callback() -> str | None:
+        events = functions.get_durable_execution_history(DurableExecutionArn=arn, IncludeExecutionData=True)["Events"]
+        return next((e["CallbackStartedDetails"]["CallbackId"] for e in events if e["EventType"] == "CallbackStarted"), None)
+
+    functions.send_durable_execution_callback_success(CallbackId=eventually(callback), Result=b'"yes"')
+    eventually(lambda: functions.get_durable_execution(DurableExecutionArn=arn)["Status"] != "RUNNING")
+    found = functions.get_durable_execution(DurableExecutionArn=arn)
+    assert found["Status"] == "SUCCEEDED", found.get("Error")
+    result = json.loads(found["Result"])
+    assert (result["first"], result["squares"]) == (2, [1, 4, 9])
+    assert "yes" in result["approval"]
+    assert any("callback " in text for text in lines_of(client, "callback "))
 
 
 def test_fastapi_behind_a_function_url(make: Callable[..., Any], server: HeadraceServer) -> None:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from headrace.operation import Context, operation
+from headrace.operation import Context, Longer, on_event_loop, operation
 from headrace.services.lambda_ import naming, state
 from headrace.services.lambda_.durable import executions
 from headrace.services.lambda_.durable import state as kept
@@ -17,6 +17,8 @@ from headrace.services.lambda_.errors import (
 
 _PAGE_DEFAULT = 100
 _PAGE_MAX = 1000
+# So many executions are looked at while the event loop waits.
+_QUICKLY_MAX = 50
 
 
 @operation
@@ -103,7 +105,9 @@ def list_durable_executions_by_function(
     if marker:
         time, _, last = marker.partition(":")
         after = (*name[:3], float(time), last)
-    for key, _ in kept.STARTED.scan(ctx.tx, *name[:3], after=after, reverse=bool(reverse_order)):
+    for number, (key, _) in enumerate(kept.STARTED.scan(ctx.tx, *name[:3], after=after, reverse=bool(reverse_order))):
+        if number == _QUICKLY_MAX and on_event_loop():
+            raise Longer
         execution = kept.EXECUTIONS.get(ctx.tx, *name[:3], key[-1])
         if execution is None or (version is not None and execution.version != version):
             continue
