@@ -88,7 +88,7 @@ $(CLIENTS)/kclpy/.ready: tests/clients/kclpy/requirements.txt
 	@touch $@
 
 clients: $(VENV) $(CLIENTS)/java/.ready $(CLIENTS)/video/.ready $(CLIENTS)/beam/.ready $(CLIENTS)/kclpy/.ready $(CLIENTS)/javascript/.ready $(CLIENTS)/go/kinesis ## real clients: SDKs, KCL, KPL, Beam (RECORDS=200000: more of them)
-	HEADRACE_CLIENTS_RECORDS=$(or $(RECORDS),20000) $(BIN)/pytest tests/clients --ignore=tests/clients/test_flink.py $(ARGS)
+	HEADRACE_CLIENTS_RECORDS=$(or $(RECORDS),20000) $(BIN)/pytest tests/clients --ignore=tests/clients/test_flink.py --ignore=tests/clients/test_flink_applications.py $(ARGS)
 
 build/functions/.ready: tests/e2e/functions/requirements.txt tests/e2e/functions/package.json
 	@rm -rf build/functions && mkdir -p build/functions/python/python build/functions/node/nodejs
@@ -114,8 +114,8 @@ $(CLIENTS)/flink/.ready: tests/clients/flink/requirements.txt tests/clients/flin
 	@mvn --quiet --batch-mode -f tests/clients/flink/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(@D)/connector
 	@touch $@
 
-clients-flink: $(VENV) $(CLIENTS)/flink/.ready ## Apache Flink: a SQL job over streams, with a task manager killed
-	$(BIN)/pytest tests/clients/test_flink.py $(ARGS)
+clients-flink: $(VENV) $(CLIENTS)/flink/.ready ## Apache Flink: a SQL job over streams, and Flink applications, with kills
+	$(BIN)/pytest tests/clients/test_flink.py tests/clients/test_flink_applications.py $(ARGS)
 
 bench: $(VENV) ## measure, against peers and physical limits; writes build/bench.json
 	@$(BIN)/python -m compileall -q src

@@ -163,8 +163,9 @@ def calls(client: Callable[..., Any], account: str) -> list[tuple[str, str, dict
         (
             "kinesisanalyticsv2",
             "create_application",
-            {"ApplicationName": "f", "RuntimeEnvironment": "FLINK-1_20", "ServiceExecutionRole": role},
+            {"ApplicationName": "f", "RuntimeEnvironment": "ZEPPELIN-FLINK-3_0", "ServiceExecutionRole": role},
         ),
+        ("kinesisanalyticsv2", "create_snapshot", {"ApplicationName": "f", "SnapshotName": "s"}),
         ("kinesisanalyticsv2", "create_application_presigned_url", {"ApplicationName": "f", "UrlType": "FLINK_DASHBOARD_URL"}),
     ]
 

@@ -39,6 +39,11 @@ class Settings:
     lambda_network: str = _setting(
         "server", "What functions may reach: `server` (Headrace alone) or `host` (all the host reaches)."
     )
+    flink_url: str = _setting("", "The REST address of a Flink cluster that runs Flink applications; empty: one here for each.")
+    flink_home: str = _setting(
+        "", "The Flink distribution of clusters that are started here; empty: FLINK_HOME's, or the installed."
+    )
+    flink_memory_mib: int = _setting(1024, "The memory of a Flink application's task manager here, in MiB.")
     video_ice_servers: str = _setting(
         "",
         "STUN and TURN servers for WebRTC, with spaces between: stun:HOST:PORT, turn:USER:PASSWORD@HOST:PORT?transport=udp.",

@@ -211,7 +211,7 @@ def test_versions_and_states__held(world: World) -> None:
     assert (
         code_of(
             lambda: world.v2.create_application(
-                ApplicationName="flink", RuntimeEnvironment="FLINK-1_20", ServiceExecutionRole=world.role()
+                ApplicationName="flink", RuntimeEnvironment="ZEPPELIN-FLINK-3_0", ServiceExecutionRole=world.role()
             )
         )
         == "UnsupportedOperationException"

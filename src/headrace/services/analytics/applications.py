@@ -55,6 +55,8 @@ def change(ctx: Context, name: str, version: int | None, what: Change) -> Applic
     changed.version = current.version + 1
     changed.updated_from = current.version
     what(changed)
+    if changed.flink is not None and (changed.inputs or changed.outputs or changed.references):
+        raise errors.not_for_flink("An input, an output or a reference data source")
     rights.check_roles(ctx, changed)
     if _runs_differently(current, changed):
         _check(changed)
@@ -65,7 +67,9 @@ def change(ctx: Context, name: str, version: int | None, what: Change) -> Applic
         if now_kept.version != current.version or now_kept.id != current.id:
             raise errors.version_differs(name, now_kept.version, current.version)
         changed.status, changed.starts = now_kept.status, now_kept.starts
-        changed.generation = now_kept.generation + 1
+        changed.operation, changed.ran = now_kept.operation, now_kept.ran
+        # A Flink application's job goes on: nothing that it is made of changes here.
+        changed.generation = now_kept.generation + (changed.flink is None)
         changed.updated_at = inner.clock.now()
         if _runs_differently(current, changed):
             # Windows of the old code mean nothing to the new one. Where the inputs were read to is kept.
@@ -99,7 +103,7 @@ def start(ctx: Context, name: str, positions: Mapping[str, str]) -> None:
         CHECKER.check_whole(found)
 
     def body(inner: Context) -> None:
-        application = state.find(inner, name)
+        application = _sql(inner, name)
         if application.status != state.READY:
             raise errors.not_in_state(name, application.status, "started")
         if not application.inputs or not application.code.strip():
@@ -125,7 +129,7 @@ def stop(ctx: Context, name: str) -> None:
     """Let an application rest. What it has read and kept is committed step by step, so nothing is left to be saved."""
 
     def body(inner: Context) -> None:
-        application = state.find(inner, name)
+        application = _sql(inner, name)
         if application.status not in (state.RUNNING, state.STARTING):
             raise errors.not_in_state(name, application.status, "stopped")
         application.status = state.READY
@@ -135,11 +139,19 @@ def stop(ctx: Context, name: str) -> None:
     ctx.transact(body)
 
 
+def _sql(ctx: Context, name: str) -> Application:
+    """A SQL application: this is how the first model is called for one of the second's."""
+    application = state.find(ctx, name)
+    if application.flink is not None:
+        raise errors.not_for_flink("The first version of the API")
+    return application
+
+
 def delete(ctx: Context, name: str, created_at: float) -> None:
     """Delete an application, named by when it was made, too: as AWS asks, lest a new one of the name be deleted."""
 
     def body(inner: Context) -> None:
-        application = state.find(inner, name)
+        application = _sql(inner, name)
         if int(application.created_at) != int(created_at):
             raise errors.InvalidArgumentException(f"CreateTimestamp is not that of application {name}.")
         tags.drop(inner.tx, application.arn)

@@ -1,5 +1,7 @@
 """The error shapes of Analytics, and AWS's sentences for them."""
 
+from collections.abc import Mapping
+
 from headrace.kit.errors import AwsError
 
 
@@ -33,6 +35,10 @@ class LimitExceededException(AwsError):
 
 class UnsupportedOperationException(AwsError):
     """This can't be done with this application, or not here."""
+
+
+class InvalidRequestException(AwsError):
+    """The request can't be made of this application."""
 
 
 class UnableToDetectSchemaException(AwsError):
@@ -75,9 +81,23 @@ def not_for_sql(operation: str) -> UnsupportedOperationException:
     return UnsupportedOperationException(f"{operation} is not supported for SQL applications.")
 
 
-def flink_not_here(runtime: str) -> UnsupportedOperationException:
-    """Flink applications are not run here."""
+def not_for_flink(operation: str) -> UnsupportedOperationException:
+    """As on AWS, this is for SQL applications only."""
+    return UnsupportedOperationException(f"{operation} is not supported for Flink applications.")
+
+
+def studio_not_here(runtime: str) -> UnsupportedOperationException:
+    """Studio notebooks are not here."""
     return UnsupportedOperationException(
-        f"Headrace does not run applications of the runtime environment {runtime} yet; it runs SQL-1_0. "
-        "docs/guides/analytics.md says how to point a Flink cluster at Headrace's streams."
+        f"Headrace does not run Studio notebooks (runtime environment {runtime}) yet; it runs SQL-1_0 and FLINK. "
+        "`headrace sql APPLICATION` shows SELECTs over a SQL application's streams live."
+    )
+
+
+def code_not_found(location: Mapping[str, str]) -> InvalidArgumentException:
+    """The application's code can't be read."""
+    bucket = location["BucketARN"].rpartition(":")[2]
+    return InvalidArgumentException(
+        "Please check the role provided or validity of S3 location you provided. "
+        f"We are unable to get the specified fileKey: {location['FileKey']} in the specified bucket: {bucket}"
     )

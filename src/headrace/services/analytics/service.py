@@ -7,5 +7,6 @@ SERVICE = Service(
     models=("kinesisanalytics", "kinesisanalyticsv2"),
     operations="headrace.services.analytics.operations",
     on_start=workers.start,
+    on_stopping=workers.stopping,
     on_stop=workers.stop,
 )

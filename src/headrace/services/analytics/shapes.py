@@ -3,6 +3,7 @@
 from typing import Any
 
 from headrace.services.analytics import configuration
+from headrace.services.analytics.flink import configuration as flink
 from headrace.services.analytics.state import Application
 
 
@@ -49,17 +50,14 @@ def detail(application: Application) -> dict[str, Any]:
 
 def detail_v2(application: Application) -> dict[str, Any]:
     """An application as the second model shows it."""
-    sql = {
-        "InputDescriptions": inputs(application),
-        "OutputDescriptions": outputs(application),
-        "ReferenceDataSourceDescriptions": references(application),
-    }
     return {
         **_shared(application),
         "RuntimeEnvironment": application.runtime,
         "ServiceExecutionRole": application.role or None,
         "ApplicationMode": application.mode or None,
         "ApplicationVersionUpdatedFrom": application.updated_from,
+        "ApplicationVersionRolledBackFrom": application.rolled_back_from,
+        "ApplicationVersionRolledBackTo": application.rolled_back_to,
         "ApplicationMaintenanceConfigurationDescription": (
             {
                 "ApplicationMaintenanceWindowStartTime": application.window,
@@ -68,12 +66,20 @@ def detail_v2(application: Application) -> dict[str, Any]:
             if application.window
             else None
         ),
-        "ApplicationConfigurationDescription": {
-            "SqlApplicationConfigurationDescription": sql,
-            "ApplicationCodeConfigurationDescription": {
-                "CodeContentType": "PLAINTEXT",
-                "CodeContentDescription": {"TextContent": application.code},
-            },
+        "ApplicationConfigurationDescription": flink.described(application) if application.flink else _sql(application),
+    }
+
+
+def _sql(application: Application) -> dict[str, Any]:
+    return {
+        "SqlApplicationConfigurationDescription": {
+            "InputDescriptions": inputs(application),
+            "OutputDescriptions": outputs(application),
+            "ReferenceDataSourceDescriptions": references(application),
+        },
+        "ApplicationCodeConfigurationDescription": {
+            "CodeContentType": "PLAINTEXT",
+            "CodeContentDescription": {"TextContent": application.code},
         },
     }
 

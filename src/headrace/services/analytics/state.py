@@ -6,6 +6,8 @@
     ("analytics", "piece", application id, name, n)                the state of windows: a piece of the engine's, cut up
     ("analytics", "outbox", application id, output id)             rows on their way to a function: a log (layers.log)
 
+Flink applications have, beside the first two, what `flink/state.py` names.
+
 What a step of an application read, the state that came of it and the rows that it gave are committed together: after a crash
 an application goes on as if nothing had been.
 """
@@ -23,15 +25,39 @@ from headrace.store import tuples
 from headrace.store.api import ReadTransaction, Transaction
 
 READY, STARTING, RUNNING = "READY", "STARTING", "RUNNING"
+STOPPING, FORCE_STOPPING, UPDATING = "STOPPING", "FORCE_STOPPING", "UPDATING"
+ROLLING_BACK, DELETING = "ROLLING_BACK", "DELETING"
 
 APPLICATIONS_TOPIC = b"analytics:applications"
+
+
+class Flink(msgspec.Struct, omit_defaults=True):
+    """What a Flink application has in the place of SQL, its inputs and outputs. In AWS's shapes, with the defaults filled in.
+
+    `code` is where the code was in S3, `blob` is the copy of it that was made then. `restore` and `non_restored` are what the
+    last start or update said of the state to begin with.
+    """
+
+    checkpoint: dict[str, Any]
+    monitoring: dict[str, Any]
+    parallelism: dict[str, Any]
+    code: dict[str, Any] = {}
+    blob: str = ""
+    size_bytes: int = 0
+    md5: str = ""
+    properties: list[dict[str, Any]] = []
+    snapshots: bool = True
+    rollback: bool = False
+    restore: dict[str, Any] = {}
+    non_restored: bool = False
 
 
 class Application(msgspec.Struct, omit_defaults=True):
     """An application. Inputs, outputs and so on are kept as AWS's shapes say, each with its id.
 
     `starts` are the positions of the inputs that the last start asked for. The generation grows with each start and each change
-    of what runs: who runs an older one stops.
+    of what runs: who runs an older one stops. The last members are those of Flink applications: `operation` is the one that is
+    under way, `ran` are the versions that have run, the last one at the end.
     """
 
     name: str
@@ -55,6 +81,11 @@ class Application(msgspec.Struct, omit_defaults=True):
     starts: dict[str, str] = {}
     generation: int = 0
     problem: str = ""
+    flink: Flink | None = None
+    operation: str = ""
+    ran: list[int] = []
+    rolled_back_from: int | None = None
+    rolled_back_to: int | None = None
 
 
 class Position(msgspec.Struct, array_like=True):

@@ -1,5 +1,8 @@
 """What Analytics does by itself: a worker for each application that runs, and one for each function that takes its rows."""
 
+import importlib
+from typing import Any
+
 from headrace.layers import lease as leases
 from headrace.layers import log, pieces
 from headrace.operation import Context
@@ -18,15 +21,18 @@ class Dispatcher:
         self._owner = owner
         self._runs: dict[str, tuple[Run, tuple[bytes, ...]]] = {}
         self._deliveries: set[str] = set()
+        self._flink: dict[str, Any] = {}
 
     def step(self, ctx: Context) -> float:
         """Look which applications run, and whether their inputs got new shards."""
         CHECKER.rest()
-        wanted = {
+        found_all = {
             f"analytics/{one.id}": (one, str(key[0]), str(key[1]))
             for key, one in ctx.snapshot(lambda inner: list(state.APPLICATIONS.scan(inner.tx)))
             if one.status != state.READY
         }
+        self._look_at_flink({name: found for name, found in found_all.items() if found[0].flink is not None})
+        wanted = {name: found for name, found in found_all.items() if found[0].flink is None}
         for name, (run, topics) in list(self._runs.items()):
             found = wanted.get(name)
             if found is None or found[0].generation != run.generation:
@@ -54,6 +60,21 @@ class Dispatcher:
         self._deliveries = set(deliveries)
         return limits.LOOK_SECONDS
 
+    def _look_at_flink(self, wanted: dict[str, tuple[Application, str, str]]) -> None:
+        for gone in set(self._flink) - set(wanted):
+            self._runner.remove(gone)
+            self._flink.pop(gone).end()
+        for name in set(wanted) - set(self._flink):
+            # Read when there is such an application: everybody else's start and memory know nothing of it.
+            running = importlib.import_module("headrace.services.analytics.flink.running")
+            run = self._flink[name] = running.Run(*wanted[name], self._owner)
+            self._runner.add(Worker(name, run.step, (state.APPLICATIONS_TOPIC,)))
+
+    def interrupt(self) -> None:
+        """Let no step wait for a Flink cluster: the server is about to stop."""
+        for run in self._flink.values():
+            run.interrupt()
+
     def _end(self, name: str) -> None:
         run, _ = self._runs.pop(name)
         self._runner.remove(name)
@@ -63,6 +84,8 @@ class Dispatcher:
         """End the engines' processes: the server stops."""
         for run, _ in self._runs.values():
             run.end()
+        for flink_run in self._flink.values():
+            flink_run.end()
         CHECKER.close()
 
 
@@ -132,6 +155,12 @@ def start(ctx: Context, runner: Runner) -> None:
     dispatcher = Dispatcher(runner, leases.owner_here(ctx.ids.uuid()))
     _dispatchers.append(dispatcher)
     runner.add(Worker("analytics.applications", dispatcher.step, (state.APPLICATIONS_TOPIC,)))
+
+
+def stopping() -> None:
+    """End what steps wait for."""
+    for dispatcher in _dispatchers:
+        dispatcher.interrupt()
 
 
 def stop() -> None:

@@ -1,9 +1,11 @@
-"""SQL applications in the second model: the same applications as the first one's. Flink applications are refused."""
+"""Applications in the second model: SQL applications, the same as the first one's, and those of Flink."""
 
 from typing import Any
 
 from headrace.operation import Context, operation
 from headrace.services.analytics import applications, errors, shapes, state
+from headrace.services.analytics.flink import applications as flink
+from headrace.services.analytics.flink.configuration import is_flink
 from headrace.services.analytics.state import Application
 
 Members = dict[str, Any]
@@ -36,16 +38,20 @@ def create_application(
     cloud_watch_logging_options: list[Members] | None = None, tags: list[Members] | None = None,
     application_mode: str | None = None,
 ) -> Members:  # fmt: skip
-    """Make an application. Its SQL is compiled at once. Runtime environments other than SQL-1_0 are refused."""
-    if runtime_environment != _SQL:
-        raise errors.flink_not_here(runtime_environment)
+    """Make an application. SQL is compiled at once; the code of Flink applications is copied from S3. Studio's are refused."""
+    if application_mode == "INTERACTIVE" or not (runtime_environment == _SQL or is_flink(runtime_environment)):
+        raise errors.studio_not_here(runtime_environment)
     given = application_configuration or {}
-    _refuse_flink(given)
-    sql = given.get("SqlApplicationConfiguration") or {}
     application = applications.new(ctx, application_name)
+    application.runtime = runtime_environment
     application.description = application_description or ""
     application.role = service_execution_role
     application.mode = application_mode or ""
+    if is_flink(runtime_environment):
+        made = flink.create(ctx, application, given, tags, cloud_watch_logging_options)
+        return {"ApplicationDetail": shapes.detail_v2(made)}
+    _refuse_flink(given)
+    sql = given.get("SqlApplicationConfiguration") or {}
     application.code = _code((given.get("ApplicationCodeConfiguration") or {}).get("CodeContent"))
 
     def parts(made: Application) -> None:
@@ -59,7 +65,7 @@ def create_application(
 
 @operation(read_only=True, accepts=("include_additional_details",))
 def describe_application(ctx: Context, *, application_name: str) -> Members:
-    """Show an application. The additional details are those of Flink jobs: a SQL application has none."""
+    """Show an application. The additional details (the plan of a Flink job) are not there."""
     return {"ApplicationDetail": shapes.detail_v2(state.find(ctx, application_name))}
 
 
@@ -80,13 +86,21 @@ def update_application(
     run_configuration_update: Members | None = None, cloud_watch_logging_option_updates: list[Members] | None = None,
     runtime_environment_update: str | None = None,
 ) -> Members:  # fmt: skip
-    """Change an application. One that runs goes on at once, from where it has read to."""
-    if runtime_environment_update not in (None, _SQL):
-        raise errors.flink_not_here(str(runtime_environment_update))
-    if run_configuration_update is not None:
-        raise errors.InvalidArgumentException("RunConfigurationUpdate is not supported for SQL applications.")
+    """Change an application. One that runs goes on at once: from where it has read to, or (Flink) from a snapshot."""
+    current = ctx.snapshot(lambda inner: state.find(inner, application_name))
+    if runtime_environment_update is not None and is_flink(runtime_environment_update) != is_flink(current.runtime):
+        raise errors.InvalidArgumentException(f"{current.runtime} can't become {runtime_environment_update}.")
     if current_application_version_id is None:
         raise errors.InvalidArgumentException("CurrentApplicationVersionId is required.")
+    if current.flink is not None:
+        changed, operation_id = flink.update(
+            ctx, application_name, current_application_version_id, application_configuration_update or {},
+            runtime_environment_update, service_execution_role_update, run_configuration_update,
+            cloud_watch_logging_option_updates,
+        )  # fmt: skip
+        return {"ApplicationDetail": shapes.detail_v2(changed), "OperationId": operation_id}
+    if run_configuration_update is not None:
+        raise errors.InvalidArgumentException("RunConfigurationUpdate is not supported for SQL applications.")
     update = application_configuration_update or {}
     _refuse_flink(update, "Update")
     sql = update.get("SqlApplicationConfigurationUpdate") or {}
@@ -109,8 +123,10 @@ def update_application(
 
 @operation(transaction=False)
 def start_application(ctx: Context, *, application_name: str, run_configuration: Members | None = None) -> Members:
-    """Let an application run."""
+    """Let an application run. A Flink application that is STARTING runs when its job does."""
     given = run_configuration or {}
+    if _is_flink(ctx, application_name):
+        return {"OperationId": flink.start(ctx, application_name, given)}
     for name in ("FlinkRunConfiguration", "ApplicationRestoreConfiguration"):
         if given.get(name) is not None:
             raise errors.InvalidArgumentException(f"{name} is not supported for SQL applications.")
@@ -124,7 +140,9 @@ def start_application(ctx: Context, *, application_name: str, run_configuration:
 
 @operation
 def stop_application(ctx: Context, *, application_name: str, force: bool | None = None) -> Members:
-    """Let an application rest. Force is for Flink applications."""
+    """Let an application rest. That of Flink is saved as a snapshot, unless Force is given."""
+    if _is_flink(ctx, application_name):
+        return {"OperationId": flink.stop(ctx, application_name, bool(force))}
     if force:
         raise errors.InvalidArgumentException("Force is not supported for SQL applications.")
     applications.stop(ctx, application_name)
@@ -134,7 +152,14 @@ def stop_application(ctx: Context, *, application_name: str, force: bool | None 
 @operation
 def delete_application(ctx: Context, *, application_name: str, create_timestamp: float) -> None:
     """Delete an application, running or not."""
+    if _is_flink(ctx, application_name):
+        flink.delete(ctx, application_name, create_timestamp)
+        return
     applications.delete(ctx, application_name, create_timestamp)
+
+
+def _is_flink(ctx: Context, name: str) -> bool:
+    return ctx.snapshot(lambda inner: state.find(inner, name)).flink is not None
 
 
 @operation

@@ -1,9 +1,10 @@
-"""Versions of applications, and what AWS has for Flink applications only."""
+"""Versions of applications."""
 
 from typing import Any
 
 from headrace.operation import Context, operation
 from headrace.services.analytics import errors, limits, shapes, state
+from headrace.services.analytics.flink import applications
 
 Members = dict[str, Any]
 
@@ -40,22 +41,10 @@ def describe_application_version(ctx: Context, *, application_name: str, applica
     return {"ApplicationVersionDetail": shapes.detail_v2(found)}
 
 
-@operation(read_only=True)
+@operation
 def rollback_application(ctx: Context, *, application_name: str, current_application_version_id: int) -> Members:
-    """For Flink applications only, as on AWS."""
-    state.find(ctx, application_name)
-    raise errors.not_for_sql("RollbackApplication")
-
-
-@operation(read_only=True)
-def create_application_snapshot(ctx: Context, *, application_name: str, snapshot_name: str) -> Members:
-    """For Flink applications only, as on AWS: a SQL application's state is kept with each step."""
-    state.find(ctx, application_name)
-    raise errors.not_for_sql("CreateApplicationSnapshot")
-
-
-@operation(read_only=True, accepts=("limit", "next_token"))
-def list_application_snapshots(ctx: Context, *, application_name: str) -> Members:
-    """A SQL application has no snapshots."""
-    state.find(ctx, application_name)
-    return {"SnapshotSummaries": []}
+    """Go back to the version that ran before, from the newest snapshot. For Flink applications only, as on AWS."""
+    if state.find(ctx, application_name).flink is None:
+        raise errors.not_for_sql("RollbackApplication")
+    went, operation_id = applications.roll_back(ctx, application_name, current_application_version_id)
+    return {"ApplicationDetail": shapes.detail_v2(went), "OperationId": operation_id}

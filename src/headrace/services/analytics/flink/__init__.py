@@ -1,0 +1,1 @@
+"""Flink applications: their configuration, and their jobs at a Flink cluster."""

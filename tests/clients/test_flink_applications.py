@@ -1,0 +1,161 @@
+"""Flink applications on clusters that the server starts: a Java program counts one stream into another, exactly.
+
+`make clients-flink` installs Flink first; without it these tests are left out.
+"""
+
+import json
+import shutil
+import subprocess
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clients.programs import BUILD
+from clients.test_flink import counted
+from conftest import HeadraceServer, eventually
+
+FLINK = BUILD / "flink"
+SOURCE = Path(__file__).parent / "flink" / "Counts.java"
+KEYS = 50
+ACCOUNT = "000000000000"
+
+pytestmark = [
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(not (FLINK / ".ready").exists(), reason="Flink is large: make clients-flink installs it"),
+]
+
+
+class World:
+    """A server of its own with a role, two streams, and the program in a bucket."""
+
+    def __init__(self, server: HeadraceServer, jar: Path) -> None:
+        self.server = server
+        self.role = f"arn:aws:iam::{ACCOUNT}:role/flink"
+        trust = {"Effect": "Allow", "Principal": {"Service": "kinesisanalytics.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        iam = server.client("iam")
+        iam.create_role(RoleName="flink", AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))
+        allowed = {"Effect": "Allow", "Action": ["kinesis:*", "s3:GetObject"], "Resource": "*"}
+        iam.put_role_policy(
+            RoleName="flink", PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+        )
+        for name in ("in", "out"):
+            self.kinesis.create_stream(StreamName=name, ShardCount=2)
+            self.kinesis.get_waiter("stream_exists").wait(StreamName=name, WaiterConfig={"Delay": 1})
+        server.client("s3").create_bucket(Bucket="code")
+        server.client("s3").upload_file(str(jar), "code", "counts.jar")
+        self.put_until = 0
+
+    @property
+    def kinesis(self) -> Any:
+        return self.server.client("kinesis")
+
+    @property
+    def analytics(self) -> Any:
+        return self.server.client("kinesisanalyticsv2")
+
+    def create(self, **properties: str) -> None:
+        given = {"in": "in", "out": "out", "endpoint": self.server.url, **properties}
+        self.analytics.create_application(
+            ApplicationName="counts",
+            RuntimeEnvironment="FLINK-1_20",
+            ServiceExecutionRole=self.role,
+            CloudWatchLoggingOptions=[{"LogStreamARN": f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:flink:log-stream:counts"}],
+            ApplicationConfiguration={
+                "ApplicationCodeConfiguration": {
+                    "CodeContentType": "ZIPFILE",
+                    "CodeContent": {"S3ContentLocation": {"BucketARN": "arn:aws:s3:::code", "FileKey": "counts.jar"}},
+                },
+                "EnvironmentProperties": {"PropertyGroups": [{"PropertyGroupId": "counts", "PropertyMap": given}]},
+                "FlinkApplicationConfiguration": {
+                    "CheckpointConfiguration": {
+                        "ConfigurationType": "CUSTOM",
+                        "CheckpointingEnabled": True,
+                        "CheckpointInterval": 1000,
+                        "MinPauseBetweenCheckpoints": 100,
+                    }
+                },
+            },
+        )
+
+    def start(self, **restore: str) -> Any:
+        run = {"ApplicationRestoreConfiguration": restore} if restore else {}
+        return self.analytics.start_application(ApplicationName="counts", RunConfiguration=run)["OperationId"]
+
+    def detail(self) -> Any:
+        return self.analytics.describe_application(ApplicationName="counts")["ApplicationDetail"]
+
+    def until(self, status: str, seconds: float = 120) -> None:
+        eventually(lambda: self.detail()["ApplicationStatus"] == status, seconds)
+
+    def operation(self, operation_id: str) -> Any:
+        asked = {"ApplicationName": "counts", "OperationId": operation_id}
+        return self.analytics.describe_application_operation(**asked)["ApplicationOperationInfoDetails"]
+
+    def put(self, count: int) -> None:
+        """Put so many records more; each key's numbers are 0, 1, 2, …"""
+        for start in range(self.put_until, self.put_until + count, 500):
+            records = [
+                {"PartitionKey": str(n), "Data": json.dumps({"k": f"key-{n % KEYS}", "n": n // KEYS}).encode()}
+                for n in range(start, start + 500)
+            ]
+            assert self.kinesis.put_records(StreamName="in", Records=records)["FailedRecordCount"] == 0
+        self.put_until += count
+
+    def exact(self, stream: str = "out", seconds: float = 120) -> None:
+        """The counts come to be those of all records that were put, none more, none less."""
+        each = self.put_until // KEYS
+        expected = {f"key-{key}": (each, sum(range(each))) for key in range(KEYS)}
+        eventually(lambda: counted(self.kinesis, stream) == expected, seconds)
+
+    def logged(self) -> str:
+        logs = self.server.client("logs")
+        found = logs.get_paginator("filter_log_events").paginate(logGroupName="flink", logStreamNames=["counts"])
+        return "\n".join(event["message"] for page in found for event in page["events"])
+
+
+@pytest.fixture(scope="module")
+def jar(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program with what it needs: Flink takes jars from a jar's lib/."""
+    folder = tmp_path_factory.mktemp("jar")
+    assert shutil.which("javac") is not None
+    libraries = f"{FLINK}/pyflink/lib/*:{FLINK}/connector/*"
+    subprocess.run(["javac", "-cp", libraries, "-d", str(folder), str(SOURCE)], check=True)
+    with zipfile.ZipFile(folder / "counts.jar", "w") as made:
+        made.writestr("META-INF/MANIFEST.MF", "Manifest-Version: 1.0\r\nMain-Class: Counts\r\n\r\n")
+        made.write(folder / "Counts.class", "Counts.class")
+        for library in (FLINK / "connector").glob("*.jar"):
+            made.write(library, f"lib/{library.name}")
+    return folder / "counts.jar"
+
+
+@pytest.fixture
+def world(tmp_path: Path, jar: Path) -> Iterator[World]:
+    server = HeadraceServer(tmp_path / "data", "--flink-home", str(FLINK / "pyflink")).start()
+    made = World(server, jar)
+    yield made
+    server.stop()
+
+
+def test_application__runs_stops_and_goes_on_from_its_snapshot(world: World) -> None:
+    world.create()
+    assert world.detail()["ApplicationStatus"] == "READY"
+    begun = world.start()
+    assert world.detail()["ApplicationStatus"] == "STARTING"
+    world.until("RUNNING")
+    assert world.operation(begun)["OperationStatus"] == "SUCCESSFUL"
+    world.put(5_000)
+    world.exact()
+    stopped = world.analytics.stop_application(ApplicationName="counts")["OperationId"]
+    world.until("READY")
+    assert world.operation(stopped)["OperationStatus"] == "SUCCESSFUL"
+    (snapshot,) = world.analytics.list_application_snapshots(ApplicationName="counts")["SnapshotSummaries"]
+    assert (snapshot["SnapshotStatus"], snapshot["ApplicationVersionId"]) == ("READY", 1)
+    world.put(5_000)
+    world.start()
+    world.until("RUNNING")
+    world.exact()
+    # Counting anew from the stream's beginning would be as exact: the log says that it was not.
+    assert "Restoring job" in world.logged()
