@@ -159,3 +159,82 @@ def test_application__runs_stops_and_goes_on_from_its_snapshot(world: World) -> 
     world.exact()
     # Counting anew from the stream's beginning would be as exact: the log says that it was not.
     assert "Restoring job" in world.logged()
+
+
+def java_processes(folder: Path) -> list[int]:
+    """The processes whose command names a folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if str(folder).encode() in path.read_bytes() and b"java" in path.read_bytes():
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def test_application__is_exact_through_a_kill_an_update_and_an_older_snapshot(world: World) -> None:
+    world.create()
+    world.start()
+    world.until("RUNNING")
+    world.put(5_000)
+    world.exact()
+    world.analytics.create_application_snapshot(ApplicationName="counts", SnapshotName="early")
+
+    def snapshot() -> Any:
+        asked = {"ApplicationName": "counts", "SnapshotName": "early"}
+        return world.analytics.describe_application_snapshot(**asked)["SnapshotDetails"]
+
+    eventually(lambda: snapshot()["SnapshotStatus"] == "READY", 60)
+    world.put(5_000)
+    world.server.kill()
+    eventually(lambda: java_processes(world.server.data / "flink") == [], 30)
+    world.server.start()
+    world.put(5_000)
+    assert world.detail()["ApplicationStatus"] == "RUNNING"
+    world.exact()
+
+    parallel = {"ConfigurationTypeUpdate": "CUSTOM", "ParallelismUpdate": 2}
+    world.analytics.update_application(
+        ApplicationName="counts",
+        CurrentApplicationVersionId=1,
+        ApplicationConfigurationUpdate={
+            "FlinkApplicationConfigurationUpdate": {"ParallelismConfigurationUpdate": parallel},
+            "ApplicationSystemRollbackConfigurationUpdate": {"RollbackEnabledUpdate": True},
+        },
+    )
+    assert world.detail()["ApplicationStatus"] == "UPDATING"
+    world.until("RUNNING")
+    assert world.detail()["ApplicationVersionId"] == 2
+    world.put(5_000)
+    world.exact()
+
+    world.analytics.stop_application(ApplicationName="counts", Force=True)
+    world.until("READY")
+    assert java_processes(world.server.data / "flink") == []
+    world.start(ApplicationRestoreType="RESTORE_FROM_CUSTOM_SNAPSHOT", SnapshotName="early")
+    world.until("RUNNING")
+    world.put(5_000)
+    world.exact()
+
+    failing = {"in": "in", "out": "out", "endpoint": world.server.url, "fails": "yes"}
+    updated = world.analytics.update_application(
+        ApplicationName="counts",
+        CurrentApplicationVersionId=2,
+        ApplicationConfigurationUpdate={
+            "EnvironmentPropertyUpdates": {"PropertyGroups": [{"PropertyGroupId": "counts", "PropertyMap": failing}]}
+        },
+    )
+    eventually(lambda: world.operation(updated["OperationId"])["OperationStatus"] == "FAILED", 120)
+    failure = world.operation(updated["OperationId"])["OperationFailureDetails"]["ErrorInfo"]["ErrorString"]
+    assert "asks for a failure" in failure
+    world.until("RUNNING")
+    rolled_back = world.detail()
+    assert (rolled_back["ApplicationVersionId"], rolled_back["ApplicationVersionRolledBackTo"]) == (4, 2)
+    world.put(5_000)
+    world.exact()
+
+    world.analytics.delete_application(ApplicationName="counts", CreateTimestamp=rolled_back["CreateTimestamp"])
+    eventually(lambda: world.analytics.list_applications()["ApplicationSummaries"] == [], 30)
+    assert list((world.server.data / "flink").iterdir()) == []
+    assert java_processes(world.server.data / "flink") == []

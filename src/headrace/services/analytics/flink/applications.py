@@ -170,6 +170,8 @@ def _update(ctx: Context, current: Application, changed: Application, run: Membe
         changed.generation += 1
     else:
         kept.end(ctx, changed, kept.SUCCESSFUL)
+        if changed.status == state.RUNNING:
+            changed.ran = [*changed.ran[-9:], changed.version]
     state.save(ctx, changed)
     state.keep_version(ctx, changed)
     return begun
