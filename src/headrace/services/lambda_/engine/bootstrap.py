@@ -17,15 +17,19 @@ import sys
 import time
 from typing import Any
 
+attendant: Any = importlib.import_module("attendant")
 confine: Any = importlib.import_module("confine")
 _WRAPPER = "AWS_LAMBDA_EXEC_WRAPPER"
+_EXTENSIONS_MAX = 10
 
 
 def main() -> None:
     """Take the orders, hand out the sockets, drop privileges, run the function's runtime."""
     control = socket.socket(fileno=int(sys.argv[1]))
     orders = receive(control)
-    prepare(control, orders)
+    output = prepare(control, orders)
+    if orders["extensions"]:
+        attendant.attend(control, orders["extensions"], output)
     become(orders)
 
 
@@ -36,22 +40,33 @@ def receive(control: socket.socket) -> dict[str, Any]:
     return orders
 
 
-def prepare(control: socket.socket, orders: dict[str, Any], *, dies_with_parent: bool = False) -> None:
-    """Open the sockets, hand them to the server, and give up every right."""
+def prepare(control: socket.socket, orders: dict[str, Any], *, dies_with_parent: bool = False) -> int:
+    """Open the sockets, hand them to the server, and give up every right.
+
+    With extensions, the control socket stays open, and the pipe for what they write is given back.
+    """
     runtime = _listen(orders["runtime_port"])
     handed = [runtime]
     if orders["endpoint_port"]:
         handed.append(_listen(orders["endpoint_port"]))
+    # Not connected: the server connects them to where extensions listen for telemetry.
+    handed += [socket.socket() for _ in range(min(len(orders["extensions"]), _EXTENSIONS_MAX) + 1)]
     confine.bound(orders["limits"], orders["user_id"])
+    # Made by the function's user: so an extension can open /dev/stdout.
+    read, output = os.pipe() if orders["extensions"] else (-1, -1)
     confine.give_up(dies_with_parent=dies_with_parent)
-    socket.send_fds(control, [b"ready"], [listener.fileno() for listener in handed])
+    given = [one.fileno() for one in handed]
+    socket.send_fds(control, [b"ready"], [*given, read] if orders["extensions"] else given)
     orders["environment"]["AWS_LAMBDA_RUNTIME_API"] = f"127.0.0.1:{runtime.getsockname()[1]}"
-    for opened in (*handed, control):
+    for opened in handed if orders["extensions"] else (*handed, control):
         opened.close()
+    if orders["extensions"]:
+        os.close(read)
     os.environ.clear()
     os.environ.update(orders["environment"])
     time.tzset()
     os.chdir(orders["environment"]["LAMBDA_TASK_ROOT"])
+    return output
 
 
 def become(orders: dict[str, Any]) -> None:

@@ -19,7 +19,8 @@ from typing import Any
 
 from headrace.services.lambda_ import limits
 from headrace.services.lambda_.engine import memory
-from headrace.services.lambda_.engine.environment import Environment, Exited
+from headrace.services.lambda_.engine.environment import FAILURE, TIMEOUT, Environment, Exited
+from headrace.services.lambda_.engine.extensions import EXTERNAL_SHUTDOWN_SECONDS, ExtensionFailed
 from headrace.services.lambda_.engine.freezing import Freezer
 from headrace.services.lambda_.engine.function import Function, Line, Outcome, Request, Stopped
 from headrace.services.lambda_.engine.initialising import Initialising
@@ -30,7 +31,7 @@ from headrace.services.lambda_.engine.provided import Provided
 from headrace.services.lambda_.engine.relay import Relay
 from headrace.services.lambda_.engine.running import Running
 from headrace.services.lambda_.engine.runtime_api import Message
-from headrace.services.lambda_.engine.sandbox import Sandbox
+from headrace.services.lambda_.engine.sandbox import HOSTS, Sandbox
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,6 @@ class Engine:
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
-        self._sandbox = Sandbox(network=settings.network, bubblewrap=settings.bubblewrap)
         self._groups = memory.parent()
         if self._groups is not None:
             memory.sweep(self._groups[0])
@@ -69,10 +69,13 @@ class Engine:
         self._freezer = Freezer(self.pool, self.provided)
         self._relay = Relay(settings.endpoint_port)
         self._left_groups: list[Group] = []
+        self._ending: set[threading.Thread] = set()
         self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = queue.SimpleQueue()
         shutil.rmtree(settings.folder, ignore_errors=True)
         settings.folder.mkdir(parents=True, exist_ok=True)
         settings.folder.chmod(0o711)
+        hosts = HOSTS if settings.network == "server" else _hosts(settings.folder)
+        self._sandbox = Sandbox(network=settings.network, bubblewrap=settings.bubblewrap, hosts=hosts)
         # Processes die with the thread that started them, so one thread that never ends starts them all.
         self._starter = threading.Thread(target=self._start_and_keep_house, name="lambda-starter", daemon=True)
         self._starter.start()
@@ -135,6 +138,8 @@ class Engine:
             kept = not failure and not self._stopping and self.provided.add(environment)
         except TimeoutError:
             failure = told.failed(None, "timeout")
+        except ExtensionFailed as failed:
+            failure = told.failed(None, kind=failed.kind)
         except Exited:
             if self._stopping:
                 raise Stopped from None
@@ -142,6 +147,7 @@ class Engine:
         finally:
             environment.journal.flush()
             if not kept:
+                environment.ending = FAILURE if failure else environment.ending
                 self._end(environment)
         self._freezer.notice()
         return failure
@@ -256,10 +262,21 @@ class Engine:
             run.begin()
             if message is None:
                 message = environment.run(run.headers(), request.payload, run.deadline, run.part)
-            return run.finish(message, environment.init_ms if made else None), message.kind != "init_error"
+            run.answered(message)
+            if message.kind != "init_error" and not environment.resting:
+                if request.answered is not None:
+                    request.answered(run.early())
+                environment.rest(run.deadline)
+            environment.ending = FAILURE if message.kind == "init_error" else environment.ending
+            return run.finish(environment.init_ms if made else None), message.kind != "init_error"
         except TimeoutError:
+            environment.ending = TIMEOUT
             return run.timed_out(environment.init_ms if made else None), False
+        except ExtensionFailed as failed:
+            environment.ending = FAILURE
+            return run.broke(failed.kind, failed.why, environment.init_ms if made else None), False
         except Exited as exited:
+            environment.ending = FAILURE
             if self._stopping:
                 raise Stopped from None
             return run.exited(exited.status, environment.init_ms if made else None), False
@@ -272,10 +289,22 @@ class Engine:
             self._relay.serve(environment.endpoint)
 
     def _end(self, environment: Environment) -> None:
-        self._dismantle(environment)
-        self.pool.give_back(environment.slot)
+        """End an environment; nobody waits for its extensions."""
+
+        def end() -> None:
+            self._dismantle(environment)
+            self.pool.give_back(environment.slot)
+            self._ending.discard(threading.current_thread())
+
+        if not environment.extensions.any:
+            end()
+            return
+        thread = threading.Thread(target=end, name="lambda-ending", daemon=True)
+        self._ending.add(thread)
+        thread.start()
 
     def _dismantle(self, environment: Environment) -> None:
+        environment.shut_down()
         if environment.endpoint is not None:
             # Closed by the thread that accepts on it.
             self._relay.close(environment.endpoint)
@@ -295,6 +324,11 @@ class Engine:
         deadline = time.monotonic() + grace_seconds
         while self.pool.total_busy() and time.monotonic() < deadline:
             time.sleep(_GRACE_LOOK_SECONDS)
+        for environment in [*self.pool.take_all(), *self.provided.take_all()]:
+            self._end(environment)
+        deadline = time.monotonic() + EXTERNAL_SHUTDOWN_SECONDS + _REMOVE_SECONDS
+        for thread in list(self._ending):
+            thread.join(max(0.0, deadline - time.monotonic()))
         # The processes die with the thread that started them.
         self._jobs.put(None)
         self._starter.join(5)
@@ -336,3 +370,12 @@ class Engine:
         now = time.monotonic()
         for environment in self.pool.take_stale(now - self._settings.idle_seconds, now):
             self._end(environment)
+
+
+def _hosts(folder: Path) -> Path:
+    """The host's names, and the one under which extensions listen."""
+    own = Path("/etc/hosts")
+    found = folder / "hosts"
+    found.write_text((own.read_text() if own.exists() else "") + "\n127.0.0.1 sandbox sandbox.localdomain\n")
+    found.chmod(0o644)
+    return found

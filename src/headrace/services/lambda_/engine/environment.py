@@ -7,6 +7,7 @@ import contextlib
 import os
 import select
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -18,15 +19,22 @@ import msgspec
 
 from headrace.services.lambda_ import limits
 from headrace.services.lambda_.engine import freezing
+from headrace.services.lambda_.engine.control import RUNTIME, Control
+from headrace.services.lambda_.engine.extensions import ExtensionFailed, Extensions, deadline_ms
 from headrace.services.lambda_.engine.function import Function
-from headrace.services.lambda_.engine.journal import Journal
+from headrace.services.lambda_.engine.journal import EXTENSION, FUNCTION, Journal
 from headrace.services.lambda_.engine.memory import Group
 from headrace.services.lambda_.engine.processes import Nursery, Process, Spawned
 from headrace.services.lambda_.engine.runtime_api import Connection, Message
 from headrace.services.lambda_.engine.sandbox import Place, Sandbox, joining
+from headrace.services.lambda_.engine.telemetry import Telemetry
 
 RUNTIME_PORT = 9001
 _OUTPUT_BYTES = 64 * 1024
+_DESCRIPTORS_MAX = 16
+SPINDOWN, TIMEOUT, FAILURE = "spindown", "timeout", "failure"
+_RUNTIME_SHARE = 0.3
+_LOOK_SECONDS = 0.01
 
 
 class Exited(Exception):
@@ -60,6 +68,15 @@ class Environment:
         self._listener: socket.socket | None = None
         self.endpoint: socket.socket | None = None
         self._output = -1
+        self.telemetry = Telemetry(function.logs.format == "JSON")
+        self.journal.hear = self.telemetry.hear
+        self.extensions = Extensions(function, self.journal, self.telemetry)
+        self.ending = SPINDOWN
+        """Why it ends, as extensions are told."""
+        self._attendant: Control | None = None
+        self._endpoint_wanted = False
+        self._runtime_status: int | None = None
+        self._extensions_output = -1
         self.frozen = False
         self.provided = False
         self._folder: Path | None = None
@@ -89,7 +106,9 @@ class Environment:
         assert self._process is not None
         self._poll.register(self._process.fd, select.POLLIN)
         # What the process still needs is sent at once: so the sender need not wait for it.
-        orders = self._orders(sandbox, {**credentials, **place.environment}, place)
+        extensions = sandbox.extensions(self.function)
+        self.extensions.launch([os.path.basename(path) for path in extensions])
+        orders = self._orders(sandbox, {**credentials, **place.environment}, place, extensions)
         with contextlib.suppress(OSError):  # it has ended already: `start` says how
             control.sendall(orders)
 
@@ -135,7 +154,7 @@ class Environment:
             self.frozen = False
             freezing.thaw(self.group, self._process.pid)
 
-    def _orders(self, sandbox: Sandbox, extra: dict[str, str], place: Place) -> bytes:
+    def _orders(self, sandbox: Sandbox, extra: dict[str, str], place: Place, extensions: list[str]) -> bytes:
         bounds = {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": limits.OPEN_FILES_MAX}
         if place.user_id or not sandbox.root:
             bounds["RLIMIT_NPROC"] = limits.PROCESSES_MAX
@@ -143,6 +162,7 @@ class Environment:
             bounds["RLIMIT_DATA"] = self.function.memory_mib * 1024 * 1024 + limits.ADDRESS_SPACE_EXTRA_BYTES
         environment = {**self.function.environment, **extra, "LAMBDA_TASK_ROOT": place.task}
         endpoint = environment.get("AWS_ENDPOINT_URL", "").rpartition(":")[2].rstrip("/")
+        self._endpoint_wanted = sandbox.private_network and endpoint.isdigit() and int(endpoint) > 0
         orders: dict[str, Any] = {
             "handler": self.function.handler,
             "environment": environment,
@@ -151,13 +171,16 @@ class Environment:
             "confine": place.confine,
             "command": sandbox.command(self.function, place),
             "limits": bounds,
+            "extensions": extensions,
             "runtime_port": RUNTIME_PORT if sandbox.private_network else 0,
-            "endpoint_port": int(endpoint) if sandbox.private_network and endpoint.isdigit() else 0,
+            "endpoint_port": int(endpoint) if self._endpoint_wanted else 0,
         }
         return msgspec.json.encode(orders) + b"\n"
 
     def start(self, opened: Callable[[], None], seconds: float = limits.INITIALISATION_SECONDS_MAX) -> Message:
-        """Wait until the runtime asks for its first event; the message is `next` or `init_error`. Exited, TimeoutError.
+        """Wait until the runtime and all extensions ask for their first events; the message is `next` or `init_error`.
+
+        Exited, ExtensionFailed, TimeoutError.
 
         `opened` is called when there are sockets: what is loaded may call the server already. It may take so many seconds, or the
         function's timeout, whichever is longer.
@@ -165,12 +188,22 @@ class Environment:
         begun = time.monotonic()
         self._take_sockets(begun + limits.START_SECONDS_MAX)
         opened()
-        message = self._wait(begun + max(seconds, self.function.timeout_seconds))
+        deadline = begun + max(seconds, self.function.timeout_seconds)
+        if self._attendant is not None:
+            while not self.extensions.registered():
+                self._ready(deadline)
+            self._attendant.run()
+        message = self._wait(deadline)
         if message.kind == "next":
-            self.init_ms = (time.monotonic() - begun) * 1000
             told = {"initializationType": self.initialisation, "phase": "init", "status": "success"}
             self.journal.event("platform.initRuntimeDone", told)
+            while not self.extensions.ready():
+                self._ready(deadline)
+            self.init_ms = (time.monotonic() - begun) * 1000
+            self.extensions.settle()
             self.journal.event("platform.initReport", {**told, "metrics": {"durationMs": round(self.init_ms, 3)}})
+            if not self.telemetry.heard:
+                self.journal.hear = None
         return message
 
     def _take_sockets(self, deadline: float) -> None:
@@ -180,19 +213,28 @@ class Environment:
         received: list[int] = []
         while not received:
             if control.fileno() in self._ready(deadline):
-                _, received, _, _ = socket.recv_fds(control, 16, 2)
+                _, received, _, _ = socket.recv_fds(control, 5, _DESCRIPTORS_MAX)
                 if not received:
                     raise Exited(self._status())
         self._poll.unregister(control)
-        control.close()
-        self._listener = socket.socket(fileno=received[0])
+        if self.extensions.launched:
+            self._attendant = Control(control)
+            self._register(control.fileno(), self._read_control)
+            self._extensions_output = received.pop()
+            os.set_blocking(self._extensions_output, False)
+            self._register(self._extensions_output, self._read_extensions)
+        else:
+            control.close()
+        sockets = [socket.socket(fileno=fd) for fd in received]
+        self._listener = sockets.pop(0)
         self._listener.setblocking(False)
         self._register(self._listener.fileno(), self._accept)
-        if len(received) > 1:
-            self.endpoint = socket.socket(fileno=received[1])
+        if self._endpoint_wanted:
+            self.endpoint = sockets.pop(0)
+        self.telemetry.take(sockets)
 
     def run(self, headers: dict[str, str], event: bytes, deadline: float, parts: Callable[[str, bytes], None]) -> Message:
-        """Hand an event over and wait for its outcome: a `response` or `error`. Exited, TimeoutError.
+        """Hand an event over and wait for its outcome: a `response` or `error`. Exited, ExtensionFailed, TimeoutError.
 
         `parts` gets the content type and the bytes of a response that is streamed, as they come.
         """
@@ -200,6 +242,8 @@ class Environment:
             self._wait(deadline)
         connection, self._next = self._next, None
         assert connection is not None
+        if self.extensions.any:
+            self.extensions.invoke(headers, deadline_ms(deadline - time.monotonic()))
         connection.socket.settimeout(max(0.001, deadline - time.monotonic()))
         try:
             connection.hand_over(headers, event)
@@ -216,6 +260,24 @@ class Environment:
                 self._drain()
                 return message
 
+    @property
+    def resting(self) -> bool:
+        """Whether runtime and extensions have done with the last event; without extensions nobody looks at the runtime."""
+        return not self.extensions.any or not (self.extensions.busy() or self._next is None)
+
+    def rest(self, deadline: float) -> None:
+        """Wait until runtime and extensions have asked for their next events. Exited, ExtensionFailed, TimeoutError."""
+        while not self.resting:
+            self._take_next()
+            if not self.resting:
+                self._ready(deadline)
+
+    def _take_next(self) -> None:
+        for connection, message in self._messages:
+            if message.kind == "next":
+                self._next = connection
+        self._messages.clear()
+
     def check(self) -> bool:
         """Whether it can still be used: looks at what happened meanwhile, without waiting."""
         if not self.alive:
@@ -225,7 +287,7 @@ class Environment:
                 pass
         except TimeoutError:
             return True
-        except Exited:
+        except (Exited, ExtensionFailed):
             return False
         return True
 
@@ -244,16 +306,28 @@ class Environment:
 
     def _ready(self, deadline: float) -> list[int]:
         """Serve what is ready; the file descriptors. Exited when nothing is left to read and the process is gone."""
-        wait_ms = max(0.0, deadline - time.monotonic()) * 1000
-        ready = [fd for fd, _ in self._poll.poll(wait_ms + 0.5 if wait_ms else 0)]
+        wait_ms = max(0.0, deadline - time.monotonic()) * 1000 if self._runtime_status is None else 0.0
+        ready = self._serve(wait_ms + 0.5 if wait_ms else 0)
         if not ready:
+            if self._runtime_status is not None:
+                self._drain()
+                self.alive = False
+                raise Exited(self._runtime_status)
             raise TimeoutError
+        if self.extensions.failure is not None:
+            self._drain()
+            self.alive = False
+            raise self.extensions.failure
+        if self._process is not None and ready == [self._process.fd]:
+            raise Exited(self._status())
+        return ready
+
+    def _serve(self, wait_ms: float) -> list[int]:
+        ready = [fd for fd, _ in self._poll.poll(wait_ms)]
         for fd in ready:
             reader = self._readers.get(fd)
             if reader is not None:
                 reader()
-        if self._process is not None and ready == [self._process.fd]:
-            raise Exited(self._status())
         return ready
 
     def _status(self) -> int:
@@ -286,36 +360,88 @@ class Environment:
         whole = connection.receive()
         try:
             while (message := connection.message()) is not None:
-                self._messages.append((connection, message))
+                if message.kind == "other":
+                    self.extensions.answer(connection, message)
+                else:
+                    self._messages.append((connection, message))
         except (ValueError, OSError):
             whole = False
         if not whole:
             self._forget(fd)
             del self._connections[fd]
             connection.socket.close()
+            self.extensions.forget(connection)
             if self._next is connection:
                 self._next = None
 
     def _read_output(self) -> None:
+        self._take_output(self._output, FUNCTION)
+
+    def _read_extensions(self) -> None:
+        self._take_output(self._extensions_output, EXTENSION)
+
+    def _take_output(self, fd: int, source: str) -> bool:
+        """Take in some of what was written; whether there may be more."""
         try:
-            data = os.read(self._output, _OUTPUT_BYTES)
+            data = os.read(fd, _OUTPUT_BYTES)
         except BlockingIOError:
-            return
+            return False
         if data:
-            self.journal.feed(data)
+            self.journal.feed(data, source)
         else:
-            self._forget(self._output)
+            self._forget(fd)
+        return bool(data)
 
     def _drain(self) -> None:
-        """Take in all that the function has written so far."""
-        while self._output in self._readers:
-            try:
-                data = os.read(self._output, _OUTPUT_BYTES)
-            except BlockingIOError:
+        """Take in all that the function and its extensions have written so far."""
+        for fd, source in ((self._output, FUNCTION), (self._extensions_output, EXTENSION)):
+            while fd in self._readers and self._take_output(fd, source):
+                pass
+
+    def _read_control(self) -> None:
+        assert self._control is not None
+        assert self._attendant is not None
+        ended = self._attendant.read()
+        if ended is None:
+            self._forget(self._control.fileno())
+        for name, status, launch_error in ended or ():
+            if name == RUNTIME:
+                self._runtime_status = status
+            else:
+                self.extensions.ended(name, status, launch_error)
+
+    def shut_down(self) -> None:
+        """Let runtime and extensions end by themselves: all in AWS's time. Nothing is waited for where nobody wants to know."""
+        seconds = self.extensions.shutdown_seconds()
+        if not seconds or self._process is None or self._listener is None:
+            return
+        self.thaw()
+        self.extensions.closing = True
+        begun = time.monotonic()
+        number = signal.SIGTERM if self.ending == SPINDOWN else signal.SIGKILL
+        attendant = self._attendant
+        if attendant is None:
+            if number == signal.SIGTERM and self.alive:
+                self._process.terminate()
+                self._serve_until(lambda: False, begun + seconds)
+            return
+        attendant.signal(number, RUNTIME)
+        self.telemetry.hurry()
+        runtime_until = begun + _RUNTIME_SHARE * seconds
+        self._serve_until(lambda: self._runtime_status is not None, runtime_until)
+        self._serve_until(lambda: self.telemetry.idle, runtime_until)
+        deadline = begun + seconds
+        silent = self.extensions.shut_down(self.ending, deadline_ms(deadline - time.monotonic()))
+        attendant.signal(signal.SIGKILL, RUNTIME, *silent)
+        self._serve_until(self.extensions.gone, deadline)
+        self._drain()
+
+    def _serve_until(self, done: Callable[[], bool], deadline: float) -> None:
+        """Serve until something is so, or the process has ended, or time is up."""
+        assert self._process is not None
+        while not done() and (left := deadline - time.monotonic()) > 0:
+            if self._serve(min(left, _LOOK_SECONDS) * 1000 + 0.5) == [self._process.fd]:
                 return
-            if not data:
-                self._forget(self._output)
-            self.journal.feed(data)
 
     def peak_mib(self) -> int:
         """The most memory that it used at one time, rounded up."""
@@ -343,6 +469,8 @@ class Environment:
         if self._process is not None:
             self._process.kill()
         self.journal.flush()
+        self.journal.hear = None
+        self.telemetry.stop()
         for connection in self._connections.values():
             connection.socket.close()
         for opened in (self._listener, self._control, self.endpoint):
@@ -351,9 +479,10 @@ class Environment:
         if self._process is not None:
             self._process.close()
             self._process = None
-        if self._output >= 0:
-            os.close(self._output)
-        self._output = -1
+        for fd in (self._output, self._extensions_output):
+            if fd >= 0:
+                os.close(fd)
+        self._output = self._extensions_output = -1
         self._connections.clear()
         self._readers.clear()
         if self._folder is not None:

@@ -50,6 +50,8 @@ class Request:
     lines: Callable[[str, Sequence[Line]], None] | None = None
     parts: Callable[[str, bytes], None] | None = None
     """Gets the content type and the bytes of a streamed response as they come; without it, they are gathered."""
+    answered: Callable[["Outcome"], None] | None = None
+    """Gets payload and error as soon as the runtime has answered while extensions still work; the outcome knows of them too."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ class Outcome:
     memory_used_mib: int
     log: bytes = b""
     content_type: str = ""
+    extensions_ms: float | None = None
+    """For how long extensions worked after the runtime had answered; None without any."""
     share: Share | None = None
     """Set when the version has provisioned concurrency."""
 

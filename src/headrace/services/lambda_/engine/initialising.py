@@ -24,12 +24,11 @@ class Initialising:
         if note:
             journal.say(f"INIT_START {note}")
 
-    def failed(self, message: Message | None, status: str = "error") -> str:
-        """It came to nothing: the runtime said why (`message`), or its process ended, or time was up. The error's type."""
-        kind = ""
+    def failed(self, message: Message | None, status: str = "error", kind: str = "") -> str:
+        """It came to nothing: the runtime said why (`message`), or an extension (`kind`), or it ended, or time was up."""
         if message is not None:
             kind = _error_type(message.body)
-        elif status == "error":
+        elif status == "error" and not kind:
             kind = "Runtime.OutOfMemory" if self._environment.ran_out_of_memory() else "Runtime.ExitError"
         told = {**self._common, "status": status, **({"errorType": kind} if kind else {})}
         duration_ms = round((time.monotonic() - self._begun) * 1000, 3)

@@ -7,6 +7,7 @@ from typing import Any
 
 from headrace.services.lambda_.engine import log_lines
 
+_SIGNALS = {6: "aborted", 9: "killed", 11: "segmentation fault", 15: "terminated"}
 LEVELS = {"TRACE": 0, "DEBUG": 1, "INFO": 2, "WARN": 3, "ERROR": 4, "FATAL": 5}
 _LEVEL_NAMES = {"WARNING": "WARN", "CRITICAL": "FATAL", **{name: name for name in LEVELS}}
 _QUIET_WHEN_FINE = {"platform.initRuntimeDone", "platform.initReport", "platform.runtimeDone"}
@@ -47,6 +48,12 @@ def as_text(kind: str, record: dict[str, Any]) -> list[str]:
     """The lines of an event in a log of plain text; most events have none."""
     maker = _TEXTS.get(kind)
     return maker(record) if maker is not None else []
+
+
+def ending(status: int) -> str:
+    """How a process ended, as AWS writes it; nothing for a status of 0. Status as subprocess gives it, or as a shell does."""
+    code = 128 - status if status < 0 else status
+    return "signal: " + _SIGNALS.get(code - 128, str(code - 128)) if code > 128 else f"exit status {code}" if code else ""
 
 
 def tracing(value: str) -> dict[str, str]:

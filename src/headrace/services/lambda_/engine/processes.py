@@ -1,5 +1,6 @@
 """The first process of an environment, as the server holds it: started by the server itself, or forked by the zygote."""
 
+import contextlib
 import os
 import select
 import signal
@@ -21,6 +22,9 @@ class Process(Protocol):
 
     def wait(self) -> int:
         """Its exit status as subprocess gives it; ends it if it does not end by itself within a second."""
+
+    def terminate(self) -> None:
+        """Ask it to end."""
 
     def kill(self) -> None:
         """End it."""
@@ -44,6 +48,10 @@ class Spawned:
         except subprocess.TimeoutExpired:
             self._process.kill()
             return self._process.wait()
+
+    def terminate(self) -> None:
+        """See Process."""
+        self._process.terminate()
 
     def kill(self) -> None:
         """See Process."""
@@ -72,6 +80,11 @@ class Forked:
             said = os.read(self._report, 4)
             self._status = struct.unpack("i", said)[0] if said else -signal.SIGKILL
         return self._status
+
+    def terminate(self) -> None:
+        """See Process."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.fd, signal.SIGTERM)
 
     def kill(self) -> None:
         """See Process. Whoever waits for its end waits for the zygote's report."""

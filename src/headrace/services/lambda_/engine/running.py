@@ -1,6 +1,7 @@
 """One invocation as it runs: its times, its events, and the sentences about what came of it."""
 
 import json
+import signal
 import time
 from typing import Any
 
@@ -10,7 +11,6 @@ from headrace.services.lambda_.engine.environment import Environment
 from headrace.services.lambda_.engine.function import Outcome, Request
 from headrace.services.lambda_.engine.runtime_api import Message
 
-_SIGNALS = {6: "aborted", 9: "killed", 11: "segmentation fault", 15: "terminated"}
 _INITIALISATION = {"initializationType": "on-demand", "phase": "init"}
 
 
@@ -29,7 +29,8 @@ class Running:
         self._content_type = ""
         self._begun = time.monotonic()
         self._begun_ms = 0
-        self._report: dict[str, Any] = {}
+        self._answer: tuple[bytes, str, str] = b"", "", ""
+        self._answered_at = 0.0
         self.deadline = self._begun + self._function.timeout_seconds
 
     def initialise(self, version: str, note: str) -> None:
@@ -72,8 +73,8 @@ class Running:
         elif self._gathered_bytes <= limits.PAYLOAD_RESPONSE_BYTES_MAX:
             self._gathered += data
 
-    def finish(self, message: Message, init_ms: float | None) -> Outcome:
-        """The runtime answered."""
+    def answered(self, message: Message) -> None:
+        """The runtime answered; its extensions may still work."""
         self._content_type = message.content_type or self._content_type
         if self._gathered_bytes and message.kind == "response" and self._request.parts is None:
             too_large = self._gathered_bytes if self._gathered_bytes > limits.PAYLOAD_RESPONSE_BYTES_MAX else 0
@@ -81,18 +82,27 @@ class Running:
         if message.kind == "init_error":
             kind = _error_type(message.body)
             self._initialisation_failed(kind)
-            return self._close(message.body, init_ms, "error", kind)
+            return self._runtime_done(message.body, "error", kind)
         if message.too_large_bytes:
             text = (
                 f"Response payload size ({message.too_large_bytes} bytes) exceeded maximum allowed payload size "
                 f"({limits.PAYLOAD_RESPONSE_BYTES_MAX} bytes)."
             )
             body = _error("Function.ResponseSizeTooLarge", text)
-            return self._close(body, init_ms, "error", "Function.ResponseSizeTooLarge")
+            return self._runtime_done(body, "error", "Function.ResponseSizeTooLarge")
         if message.kind == "error":
             kind = platform_events.function_error_type(_error_type(message.body))
-            return self._close(message.body, init_ms, "error", kind)
-        return self._close(message.body, init_ms, "success", "")
+            return self._runtime_done(message.body, "error", kind)
+        return self._runtime_done(message.body, "success", "")
+
+    def early(self) -> Outcome:
+        """What a caller gets who does not wait for the extensions; there was an answer."""
+        body, status, _ = self._answer
+        return Outcome(body, None if status == "success" else "Unhandled", 0, 0, None, 0, b"", self._content_type)
+
+    def finish(self, init_ms: float | None) -> Outcome:
+        """All is done that the answered invocation gave to do."""
+        return self._close(*self._answer, init_ms)
 
     def timed_out(self, init_ms: float | None) -> Outcome:
         """The function did not answer in time; whoever calls this stops the environment."""
@@ -103,16 +113,15 @@ class Running:
         request_id = self._request.request_id
         self._environment.journal.say(f"{platform_events.stamp(time.time() * 1000)} {request_id} {text}")
         body = _error("Sandbox.Timedout", f"RequestId: {request_id} Error: {text}")
-        return self._close(body, init_ms, "timeout", "")
+        return self._close(body, "timeout", "", init_ms)
 
     def exited(self, status: int, init_ms: float | None) -> Outcome:
         """The process ended before it answered."""
-        code = 128 - status if status < 0 else status
         kind = "Runtime.ExitError"
         if self._environment.ran_out_of_memory():
-            kind, code = "Runtime.OutOfMemory", 137
-        how = "signal: " + _SIGNALS.get(code - 128, str(code - 128)) if code > 128 else f"exit status {code}"
-        why = f"Runtime exited with error: {how}" if code else "Runtime exited without providing a reason"
+            kind, status = "Runtime.OutOfMemory", -signal.SIGKILL
+        how = platform_events.ending(status)
+        why = f"Runtime exited with error: {how}" if how else "Runtime exited without providing a reason"
         return self.broke(kind, why, init_ms)
 
     def broke(self, kind: str, why: str, init_ms: float | None) -> Outcome:
@@ -122,7 +131,7 @@ class Running:
             self.begin()
         text = f"RequestId: {self._request.request_id} Error: {why}"
         self._environment.journal.say(f"{text}\n{kind}")
-        return self._close(_error(kind, text), init_ms, "error", kind)
+        return self._close(_error(kind, text), "error", kind, init_ms)
 
     def _initialisation_failed(self, kind: str, status: str = "error") -> None:
         environment = self._environment
@@ -132,26 +141,37 @@ class Running:
             init_ms = (time.monotonic() - self._begun) * 1000
             environment.journal.event("platform.initReport", {**told, "metrics": {"durationMs": round(init_ms, 3)}})
 
-    def _close(self, body: bytes, init_ms: float | None, status: str, kind: str) -> Outcome:
+    def _runtime_done(self, body: bytes, status: str, kind: str) -> None:
+        """The runtime has done with the event: what the caller gets is known."""
+        self._answer = body, status, kind
+        if not self._started:
+            return
+        now = self._answered_at = time.monotonic()
+        metrics = {"durationMs": round(self._duration_ms(now, status), 3), "producedBytes": self._gathered_bytes or len(body)}
+        record = {**self._common(status, kind), "metrics": metrics, "spans": self._spans(now)}
+        self._environment.journal.event("platform.runtimeDone", {**record, "tracing": platform_events.tracing(self._trace)})
+
+    def _common(self, status: str, kind: str) -> dict[str, Any]:
+        return {"requestId": self._request.request_id, "status": status, **({"errorType": kind} if kind else {})}
+
+    def _duration_ms(self, now: float, status: str) -> float:
+        return self._function.timeout_seconds * 1000 if status == "timeout" else (now - self._begun) * 1000
+
+    def _close(self, body: bytes, status: str, kind: str, init_ms: float | None) -> Outcome:
         function, journal = self._function, self._environment.journal
-        now = time.monotonic()
-        duration_ms = (now - self._begun) * 1000
-        if status == "timeout":
-            duration_ms = function.timeout_seconds * 1000
-        common: dict[str, Any] = {"requestId": self._request.request_id, "status": status}
-        if kind:
-            common["errorType"] = kind
-        tracing = platform_events.tracing(self._trace)
-        if self._started:
-            metrics = {"durationMs": round(duration_ms, 3), "producedBytes": self._gathered_bytes or len(body)}
-            journal.event("platform.runtimeDone", {**common, "metrics": metrics, "spans": self._spans(now), "tracing": tracing})
+        if not self._answered_at:
+            self._runtime_done(body, status, kind)
+        now, extensions_ms = self._answered_at or time.monotonic(), None
+        if self._environment.extensions.any:
+            now = time.monotonic()
+            extensions_ms = (now - (self._answered_at or now)) * 1000
+        duration_ms = self._duration_ms(now, status)
         billed_ms = max(1, -int(-(duration_ms + (init_ms or 0)) // 1))
         used = self._environment.peak_mib()
-        self._report = {**common, "metrics": _metrics(duration_ms, billed_ms, function.memory_mib, used, init_ms)}
-        self._report["tracing"] = tracing
-        journal.event("platform.report", self._report)
+        report = {**self._common(status, kind), "metrics": _metrics(duration_ms, billed_ms, function.memory_mib, used, init_ms)}
+        journal.event("platform.report", {**report, "tracing": platform_events.tracing(self._trace)})
         error = None if status == "success" else "Unhandled"
-        return Outcome(body, error, duration_ms, billed_ms, init_ms, used, journal.tail(), self._content_type)
+        return Outcome(body, error, duration_ms, billed_ms, init_ms, used, journal.tail(), self._content_type, extensions_ms)
 
     def _spans(self, now: float) -> list[dict[str, Any]]:
         first = self._first_part_at or now

@@ -6,9 +6,12 @@ the socket. It belongs to this environment alone, so that of a dead one can't sw
 """
 
 import base64
+import json
 import re
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from headrace.services.lambda_ import limits
 
@@ -17,19 +20,27 @@ _STREAMED_HELD_BYTES_MAX = 4 * 1024 * 1024
 _INVOCATION = re.compile(r"/2018-06-01/runtime/invocation/([^/]+)/(response|error)\Z")
 _NEXT = "/2018-06-01/runtime/invocation/next"
 _INIT_ERROR = "/2018-06-01/runtime/init/error"
+_OTHERS = ("/2020-01-01/extension/", "/2022-07-01/telemetry", "/2020-08-15/logs")
+_REASONS = {200: "OK", 202: "Accepted", 400: "Bad Request", 403: "Forbidden", 404: "Not Found"}
 _ACCEPTED = b'HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{"status":"OK"}\n'
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What the runtime said: kind is `next`, `response`, `error`, `init_error`, or `part` of a streamed response."""
+    """What the runtime said: kind is `next`, `response`, `error`, `init_error`, or `part` of a streamed response.
+
+    `other` is a request to another API on the same address, with its method, target and headers.
+    """
 
     kind: str
     request_id: str = ""
     body: bytes = b""
     too_large_bytes: int = 0
     content_type: str = ""
+    method: str = ""
+    target: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -44,6 +55,7 @@ class Connection:
     request: tuple[str, str] = ("", "")
     content_type: str = ""
     chunked: bool = False
+    headers: dict[str, str] = field(default_factory=dict)
 
     def receive(self) -> bool:
         """Take in what is there; False when the other side is gone or breaks the bounds."""
@@ -74,7 +86,7 @@ class Connection:
         if not self.head_bytes and not self._head():
             return None
         if self.chunked:
-            return self._part()
+            return self._whole() if self.request[1].startswith(_OTHERS) else self._part()
         whole = self.head_bytes + self.body_bytes
         if len(self.data) + self.skipped_bytes < whole:
             return None
@@ -82,7 +94,28 @@ class Connection:
         body = b"" if too_large else bytes(self.data[self.head_bytes : whole])
         del self.data[:whole]
         self.skipped_bytes = self.head_bytes = 0
-        return _message(*self.request, body, too_large, self.content_type)
+        method, target = self.request
+        if target.startswith(_OTHERS):
+            return Message("other", "", body, method=method, target=target, headers=self.headers)
+        return _message(method, target, body, too_large, self.content_type)
+
+    def _whole(self) -> Message | None:
+        """A request to another API, whose body comes in chunks."""
+        body, start = bytearray(), self.head_bytes
+        while (end := self.data.find(b"\r\n", start)) >= 0:
+            size = _chunk_size(self.data[start:end])
+            if len(self.data) < end + 2 + size + 2:
+                break
+            body += self.data[end + 2 : end + 2 + size]
+            start = end + 2 + size + 2
+            if not size:
+                del self.data[:start]
+                self.head_bytes, self.chunked = 0, False
+                method, target = self.request
+                return Message("other", "", bytes(body), method=method, target=target, headers=self.headers)
+        if len(self.data) > limits.HTTP_HEAD_BYTES_MAX * 2:
+            raise ValueError("the body of a request is too long")
+        return None
 
     def _part(self) -> Message | None:
         """What has come of a body in chunks: `part` while there is more, then the end, whose trailer may say an error."""
@@ -91,7 +124,7 @@ class Connection:
             self.head_bytes = 1  # the head is done with
         whole = bytearray()
         while (end := self.data.find(b"\r\n")) >= 0:
-            size = int(bytes(self.data[:end]).split(b";")[0], 16)
+            size = _chunk_size(self.data[:end])
             if not size:
                 if whole:
                     break
@@ -130,6 +163,7 @@ class Connection:
         first, *lines = self.data[:end].decode("latin-1").split("\r\n")
         method, target, _ = first.split(" ", 2)
         headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        self.headers = headers
         self.chunked = headers.get("transfer-encoding", "").lower() == "chunked"
         self.content_type = headers.get("content-type", "")
         self.request, self.head_bytes, self.body_bytes = (method, target), end + 4, int(headers.get("content-length", "0"))
@@ -141,11 +175,26 @@ class Connection:
         """Tell the runtime that its answer has come in."""
         self.socket.sendall(_ACCEPTED)
 
+    def reply(self, status: int, value: Any, headers: Mapping[str, str] | None = None) -> None:
+        """Answer with JSON."""
+        body = json.dumps(value, separators=(",", ":")).encode()
+        lines = [f"HTTP/1.1 {status} {_REASONS.get(status, 'Error')}"]
+        lines += [f"{name}: {text}" for name, text in (headers or {}).items()]
+        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}", "", ""]
+        self.socket.sendall("\r\n".join(lines).encode() + body)
+
     def hand_over(self, headers: dict[str, str], event: bytes) -> None:
         """Answer a pending `/next` with an event."""
         lines = [f"{name}: {value}".replace("\r", " ").replace("\n", " ").encode("utf-8") for name, value in headers.items()]
         lines += [b"Content-Type: application/json", b"Content-Length: %d" % len(event)]
         self.socket.sendall(b"\r\n".join([b"HTTP/1.1 200 OK", *lines, b"", b""]) + event)
+
+
+def _chunk_size(line: bytearray) -> int:
+    size = int(bytes(line).split(b";")[0], 16)
+    if size < 0:
+        raise ValueError("a chunk has a size")
+    return size
 
 
 def _message(method: str, target: str, body: bytes, too_large_bytes: int, content_type: str = "") -> Message:

@@ -20,7 +20,8 @@ from headrace.services.lambda_.engine.function import Function
 
 BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
 NODE_RUNTIME = Path(__file__).with_name("node_runtime.mjs")
-SCRIPTS = tuple(Path(__file__).with_name(name) for name in ("bootstrap.py", "confine.py", "zygote.py"))
+SCRIPTS = tuple(Path(__file__).with_name(name) for name in ("attendant.py", "bootstrap.py", "confine.py", "zygote.py"))
+HOSTS = Path(__file__).with_name("hosts")
 HOST = "/.host"
 RUNTIME_PACKAGES = (
     "awslambdaric", "runtime_client", "snapshot_restore_py", "simplejson", "boto3", "botocore", "s3transfer", "jmespath",
@@ -49,9 +50,10 @@ class Place:
 class Sandbox:
     """Builds the commands of execution environments."""
 
-    def __init__(self, *, network: str = "server", bubblewrap: str | None = None) -> None:
+    def __init__(self, *, network: str = "server", bubblewrap: str | None = None, hosts: Path = HOSTS) -> None:
         self.python = os.path.realpath(sys.executable)
         self.network = network
+        self._hosts = hosts
         self._packages = [path for name in RUNTIME_PACKAGES if (path := _find(name)) is not None]
         self.root = os.geteuid() == 0
         found = shutil.which("bwrap") if bubblewrap is None else bubblewrap
@@ -131,6 +133,14 @@ class Sandbox:
             return [own if (function.code / "bootstrap").exists() else f"{top}/bootstrap"]
         return []
 
+    def extensions(self, function: Function) -> list[str]:
+        """The external extensions in a function's layers, by the paths at which its environment sees them."""
+        folder = function.layers / "extensions" if function.layers is not None else None
+        if folder is None or not folder.is_dir():
+            return []
+        top = "/opt/extensions" if self._bubblewrap else str(folder)
+        return sorted(f"{top}/{entry.name}" for entry in folder.iterdir() if entry.is_file())
+
     def version(self, runtime: str) -> str:
         """What a runtime runs on, as AWS writes it: python:3.11; nothing for those that bring their own."""
         return runtimes.running(runtime, self.node, self.java)
@@ -163,7 +173,8 @@ class Sandbox:
                 command += ["--ro-bind", str(path), str(path)]
         visible = ["/etc/ld.so.cache", "/etc/alternatives", "/etc/ssl", "/etc/pki", "/etc/mime.types", "/etc/localtime"]
         if not self.private_network:
-            visible += ["/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf"]
+            visible += ["/etc/resolv.conf", "/etc/nsswitch.conf"]
+        command += ["--ro-bind", str(self._hosts), "/etc/hosts"]
         for name in visible:
             command += ["--ro-bind-try", name, name]
         command += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--size", _SHARED_BYTES, "--tmpfs", "/dev/shm"]

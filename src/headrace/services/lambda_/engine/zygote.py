@@ -18,6 +18,7 @@ import sys
 import warnings
 from typing import Any
 
+attendant: Any = importlib.import_module("attendant")
 bootstrap: Any = importlib.import_module("bootstrap")
 confine: Any = importlib.import_module("confine")
 
@@ -41,8 +42,11 @@ def main() -> None:
     orders = bootstrap.receive(control)
     inside = orders["confine"]
     confine.isolate(inside["task"], inside["layers"], inside["temporary_bytes"], inside["network"])
-    bootstrap.prepare(control, orders, dies_with_parent=True)
-    _be_init()
+    output = bootstrap.prepare(control, orders, dies_with_parent=True)
+    if orders["extensions"]:
+        attendant.attend(control, orders["extensions"], output)
+    else:
+        _be_init()
     if not orders["command"]:
         _forget_shadowed(orders["path"], loaded)
     bootstrap.become(orders)
@@ -120,6 +124,8 @@ def _be_init() -> None:
     main = os.fork()
     if not main:
         return
+    # The runtime of a function with extensions is asked to end before it is killed.
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(main, signal.SIGTERM))
     while True:
         pid, status = os.wait()
         if pid == main:
