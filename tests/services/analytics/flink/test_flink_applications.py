@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -119,6 +121,12 @@ def with_cluster(fake: FakeCluster, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture
 def there(with_cluster: HeadraceServer, account: str) -> World:
     return World(with_cluster, account)
+
+
+def test_server__reads_nothing_of_it_before_there_is_an_application() -> None:
+    script = "import sys, headrace.services.analytics.service; print([name for name in sys.modules if '.flink' in name])"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
 
 
 def test_create__fills_in_what_aws_does(world: World) -> None:

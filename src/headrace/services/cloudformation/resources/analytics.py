@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from headrace.kit.errors import AwsError
+from headrace.services.cloudformation.resources import analytics_flink
 from headrace.services.cloudformation.resources.kind import (
     Attributes,
     Call,
@@ -144,6 +145,12 @@ def _inputs(properties: Properties) -> list[Any]:
 def _update_v2(call: Call, name: str, new: Properties, old: Properties) -> None:
     if changed(new, old, "ApplicationDescription"):
         raise ResourceFailed("The description of an application can't be changed: the service has no operation for it")
+    if analytics_flink.is_flink(new):
+        given = analytics_flink.update_of(new, old, _describe(call, _V2, name))
+        if given:
+            _change(call, _V2, "UpdateApplication", name, **given)
+        _retag(call, name, new, old)
+        return
     configuration: dict[str, Any] = {}
     if _code(new) != _code(old):
         configuration["ApplicationCodeConfigurationUpdate"] = {"CodeContentUpdate": {"TextContentUpdate": _code(new) or ""}}
@@ -157,12 +164,25 @@ def _update_v2(call: Call, name: str, new: Properties, old: Properties) -> None:
             ServiceExecutionRoleUpdate=role,
         )  # fmt: skip
     _set_processing(call, _V2, name, _inputs(new))
+    _retag(call, name, new, old)
+
+
+def _retag(call: Call, name: str, new: Properties, old: Properties) -> None:
     added, removed = tag_changes(new, old)
     arn = f"arn:aws:kinesisanalytics:{call.region}:{call.account}:application/{name}"
     if added:
         call(_V2, "TagResource", ResourceARN=arn, Tags=pairs(added))
     if removed:
         call(_V2, "UntagResource", ResourceARN=arn, TagKeys=removed)
+
+
+def _needs_other_v2(new: Properties, old: Properties) -> bool:
+    """Whether a new application must take the old one's place: another engine, or another number of inputs."""
+    return (
+        analytics_flink.is_flink(new) != analytics_flink.is_flink(old)
+        or (not analytics_flink.is_flink(new) and new["RuntimeEnvironment"] != old["RuntimeEnvironment"])
+        or len(_inputs(new)) != len(_inputs(old))
+    )
 
 
 def _other_inputs(inputs: Callable[[Properties], Sequence[Any]]) -> Callable[[Properties, Properties], bool]:
@@ -271,10 +291,13 @@ KINDS = (
         type="AWS::KinesisAnalyticsV2::Application",
         naming=Naming("ApplicationName", 128),
         required=("RuntimeEnvironment", "ServiceExecutionRole"),
-        fixed=("ApplicationName", "ApplicationMode", "RuntimeEnvironment"),
-        mutable=("ApplicationConfiguration", "ApplicationDescription", "ServiceExecutionRole", "Tags"),
-        create=_create_v2, read=_nothing_to_read, update=_update_v2, delete=_delete,
-        replaces=_other_inputs(_inputs),
+        fixed=("ApplicationName", "ApplicationMode"),
+        mutable=(
+            "ApplicationConfiguration", "ApplicationDescription", "RunConfiguration", "RuntimeEnvironment",
+            "ServiceExecutionRole", "Tags",
+        ),
+        create=_create_v2, read=_nothing_to_read, update=_update_v2, delete=_delete, slow=True,
+        replaces=_needs_other_v2,
     ),
     *_part_kinds(_V2, "AWS::KinesisAnalyticsV2"),
     _part_kind(
