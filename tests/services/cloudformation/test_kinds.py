@@ -249,8 +249,11 @@ TEMPLATES = {
 """,
 }
 CAPABILITIES = ["CAPABILITY_NAMED_IAM"]
-# Nested stacks have their own test; the services of the others do not support them yet, and the stack says so.
-ELSEWHERE = {"AWS::CloudFormation::Stack", "AWS::SNS::TopicPolicy", "AWS::DynamoDB::GlobalTable"}
+# Nested stacks and layers have their own tests; the services of the others do not support them yet, and the stack says so.
+ELSEWHERE = {
+    "AWS::CloudFormation::Stack", "AWS::SNS::TopicPolicy", "AWS::DynamoDB::GlobalTable", "AWS::Lambda::LayerVersion",
+    "AWS::Lambda::LayerVersionPermission",
+}  # fmt: skip
 SECOND = {"others": 3}
 
 

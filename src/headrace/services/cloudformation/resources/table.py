@@ -6,6 +6,7 @@ from headrace.services.cloudformation.resources import (
     iam,
     kinesis,
     lambda_,
+    lambda_layers,
     lambda_urls,
     messaging,
     others,
@@ -16,6 +17,6 @@ from headrace.services.cloudformation.resources.kind import Kind
 
 KINDS: dict[str, Kind] = {
     kind.type: kind
-    for module in (dynamodb, kinesis, lambda_, lambda_urls, iam, s3, messaging, others, video, analytics)
+    for module in (dynamodb, kinesis, lambda_, lambda_layers, lambda_urls, iam, s3, messaging, others, video, analytics)
     for kind in module.KINDS
 }
