@@ -100,6 +100,14 @@ TEMPLATES = {
   Mapping:
     Type: AWS::Lambda::EventSourceMapping
     Properties: {FunctionName: !Ref Function, EventSourceArn: !GetAtt Stream.Arn, BatchSize: NUMBER, StartingPosition: LATEST}
+  Queue: {Type: AWS::SQS::Queue}
+  QueueMapping:
+    Type: AWS::Lambda::EventSourceMapping
+    Properties:
+      FunctionName: !Ref Function
+      EventSourceArn: !GetAtt Queue.Arn
+      MetricsConfig: {Metrics: [EventCount]}
+      ProvisionedPollerConfig: {MinimumPollers: 2, MaximumPollers: 3NUMBER}
 """,
     "iam": ROLE
     + """

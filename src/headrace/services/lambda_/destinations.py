@@ -25,17 +25,22 @@ def check(ctx: Context, arn: str, what: str = "destination") -> str:
     return arn
 
 
-def send(ctx: Context, arn: str, body: bytes, function: str, attributes: Mapping[str, str] | None = None) -> None:
-    """Send, and count it when that fails: an outcome that can't be delivered must not stop the queue behind it."""
+def send(ctx: Context, arn: str, body: bytes, function: str, attributes: Mapping[str, str] | None = None) -> bool:
+    """Send, and count it when that fails: an outcome that can't be delivered must not stop the queue behind it.
+
+    Whether it was sent.
+    """
     try:
         service = arns.parse(arn).service
         if service == "lambda":
             ctx.ports.invoker.invoke(ctx, arn, body, kind="Event")
         else:
             ctx.ports.sinks[service].send(ctx, arn, body, attributes=attributes)
+        return True
     except Exception:
         log.exception("the outcome of %s could not be delivered to %s", function, arn)
         invocations.RUNTIME.reporter.metrics(ctx, reports.count("DestinationDeliveryFailures", function))
+        return False
 
 
 def timestamp(seconds: float) -> str:

@@ -15,7 +15,7 @@ from headrace.kit import arn as arns
 from headrace.layers.once import trace_id
 from headrace.operation import Context
 from headrace.ports import SourceRecord
-from headrace.services.lambda_ import destinations, filters, invocations, limits, naming, reports, rules, state
+from headrace.services.lambda_ import destinations, event_counts, filters, invocations, limits, naming, reports, rules, state
 from headrace.services.lambda_.errors import ServiceException, TooManyRequestsException
 from headrace.services.lambda_.invocations import RUNTIME
 from headrace.services.lambda_.naming import FunctionName
@@ -65,6 +65,9 @@ def source_service(arn: str) -> str:
 class Deliveries:
     """Hands batches to functions."""
 
+    def __init__(self) -> None:
+        self._polled = event_counts.Polled()
+
     def handle(self, ctx: Context, subscription: Subscription, shard_id: str, records: Sequence[SourceRecord]) -> Outcome:
         """Filter, invoke, judge."""
         read = ctx.snapshot(lambda inner: _target(inner, subscription.id))
@@ -72,7 +75,11 @@ class Deliveries:
             raise NotNow
         mapping, target = read
         wanted = [record for record in records if _passes(mapping, record)]
+        new = self._polled.new(mapping, shard_id, records)
+        passed = {record.sequence_number for record in wanted}
+        event_counts.report(ctx, mapping, Polled=len(new), FilteredOut=len(new - passed))
         if not wanted:
+            self._polled.forget(mapping, shard_id, records)
             return Outcome()
         age_ms = max(0.0, ctx.clock.now() - wanted[-1].arrived_at) * 1000
         RUNTIME.reporter.metrics(ctx, reports.count("IteratorAge", mapping.function, age_ms, "Milliseconds"))
@@ -88,6 +95,11 @@ class Deliveries:
         # The batch is done once this returns, and then its log must not be lost, either.
         RUNTIME.reporter.flush()
         note(ctx, mapping, OK if outcome.error is None else PROBLEM)
+        done = records
+        if outcome.error is not None:
+            begun = next((n for n, one in enumerate(records) if one.sequence_number == outcome.failed_from), 0)
+            done = records[:begun]
+        self._polled.forget(mapping, shard_id, done)
         return outcome
 
     def give_up(
@@ -99,9 +111,16 @@ class Deliveries:
             return
         left = [record for record in records if _passes(mapping, record)]
         log.warning("%s gave up %d records of %s: %s", mapping.function, len(left), mapping.source_arn, reason)
+        sent = False
         if left and mapping.on_failure:
             record = _record(ctx, mapping, shard_id, left, reason, attempts)
-            _send(ctx, mapping, shard_id, record, left)
+            sent = _send(ctx, mapping, shard_id, record, left)
+        # What expired at once was never handed over, so it is counted here.
+        new = self._polled.new(mapping, shard_id, records)
+        passed = {one.sequence_number for one in left}
+        self._polled.forget(mapping, shard_id, records)
+        event_counts.report(ctx, mapping, Polled=len(new), FilteredOut=len(new - passed))
+        event_counts.report(ctx, mapping, **{"OnFailureDestinationDelivered" if sent else "Dropped": len(left)})
 
 
 def _target(ctx: Context, mapping_id: str) -> tuple[Mapping, invocations.Target] | None:
@@ -146,11 +165,16 @@ def _invoke(
             time.sleep(THROTTLE_WAIT_SECONDS)
         except ServiceException:
             raise NotNow from None
+    event_counts.report(ctx, mapping, Invoked=len(records))
     if outcome.error is not None:
+        event_counts.report(ctx, mapping, FailedInvoke=len(records))
         return Outcome(rules.error_of(outcome.payload))
     if not mapping.report_failures:
         return Outcome()
-    failed, number = rules.failed_items(outcome.payload, [record.sequence_number for record in records])
+    numbers = [record.sequence_number for record in records]
+    failed, number = rules.failed_items(outcome.payload, numbers)
+    if failed:
+        event_counts.report(ctx, mapping, FailedInvoke=len(records) - (numbers.index(number) if number in numbers else 0))
     return Outcome("the function reported batch item failures", number) if failed else Outcome()
 
 
@@ -197,11 +221,10 @@ def _record(
     return record
 
 
-def _send(ctx: Context, mapping: Mapping, shard_id: str, record: dict[str, Any], records: Sequence[SourceRecord]) -> None:
+def _send(ctx: Context, mapping: Mapping, shard_id: str, record: dict[str, Any], records: Sequence[SourceRecord]) -> bool:
     assert mapping.on_failure is not None
     if arns.parse(mapping.on_failure).service != "s3":
-        destinations.send(ctx, mapping.on_failure, _encode(record), mapping.function)
-        return
+        return destinations.send(ctx, mapping.on_failure, _encode(record), mapping.function)
     # A bucket gets the records too.
     now = time.gmtime(ctx.clock.now())
     key = (
@@ -211,6 +234,8 @@ def _send(ctx: Context, mapping: Mapping, shard_id: str, record: dict[str, Any],
     record["payload"] = {"Records": [one.event for one in records]}
     try:
         ctx.ports.objects.put(ctx, arns.parse(mapping.on_failure).resource, key, _encode(record), content_type="application/json")
+        return True
     except Exception:
         log.exception("records given up by %s could not be written to %s", mapping.function, mapping.on_failure)
         RUNTIME.reporter.metrics(ctx, reports.count("DestinationDeliveryFailures", mapping.function))
+        return False

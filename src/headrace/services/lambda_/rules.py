@@ -155,3 +155,29 @@ def changed_durable(old: Mapping[str, Any] | None, config: Mapping[str, Any]) ->
     if old is None:
         raise InvalidParameterValueException("You cannot enable durable execution on an existing function.")
     return durable({**old, **config})
+
+
+def pollers(config: Mapping[str, Any]) -> tuple[int, int] | None:
+    """The least and the most pollers of a queue's mapping; None for an empty config."""
+    if config.get("PollerGroupName"):
+        raise InvalidParameterValueException("Unsupported 'PollerGroupName' parameter for given event source mapping type.")
+    if config.get("MinimumPollers") is None and config.get("MaximumPollers") is None:
+        return None
+    most = config.get("MaximumPollers") or limits.QUEUE_POLLERS_MAX_DEFAULT
+    least = config.get("MinimumPollers") or limits.QUEUE_POLLERS_MIN_DEFAULT
+    for name, value in (("MinimumPollers", least), ("MaximumPollers", most)):
+        if value < limits.QUEUE_POLLERS_MIN:
+            raise InvalidParameterValueException(
+                f"{name} must be at least {limits.QUEUE_POLLERS_MIN} for Amazon SQS event sources."
+            )
+    if least > most:
+        raise InvalidParameterValueException("MinimumPollers must be less than or equal to MaximumPollers.")
+    return least, most
+
+
+def mapping_metrics(config: Mapping[str, Any]) -> list[str]:
+    """The groups of metrics that a mapping writes."""
+    wanted = list(dict.fromkeys(config.get("Metrics") or []))
+    if others := [name for name in wanted if name != "EventCount"]:
+        raise InvalidParameterValueException(f"Unsupported metrics for given event source mapping type: {', '.join(others)}.")
+    return wanted

@@ -155,6 +155,12 @@ def mapping(ctx: Context, kept: Mapping, state: str | None = None) -> dict[str, 
     }
     if kept.starting_at is not None:
         result["StartingPositionTimestamp"] = kept.starting_at
+    if kept.concurrency_max is not None:
+        result["ScalingConfig"] = {"MaximumConcurrency": kept.concurrency_max}
+    if kept.pollers is not None:
+        result["ProvisionedPollerConfig"] = {"MinimumPollers": kept.pollers[0], "MaximumPollers": kept.pollers[1]}
+    if kept.metrics:
+        result["MetricsConfig"] = {"Metrics": kept.metrics}
     if kept.patterns:
         result["FilterCriteria"] = {"Filters": [{"Pattern": pattern} for pattern in kept.patterns]}
     return result

@@ -179,6 +179,9 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True):
     report_failures: bool = False
     patterns: list[str] = []
     on_failure: str | None = None
+    concurrency_max: int | None = None
+    pollers: tuple[int, int] | None = None
+    metrics: list[str] = []
     modified_at: float
     last_result: str = "No records processed"
 

@@ -10,8 +10,8 @@ from headrace.services.lambda_ import mappings, packages, state
 from headrace.services.lambda_.durable import workers as durable_workers
 from headrace.services.lambda_.events import WORKER, Dispatcher
 from headrace.services.lambda_.metering import METER
+from headrace.services.lambda_.polling import Pollers
 from headrace.services.lambda_.provisioning import PROVISIONER
-from headrace.services.lambda_.queues import Pollers
 from headrace.services.lambda_.state import EVENTS, MAPPINGS_TOPIC, PROVISIONED_TOPIC
 from headrace.workers import Runner, Worker
 

@@ -118,12 +118,13 @@ def _delete_function(call: Call, name: str, properties: Properties) -> None:
 _MAPPING = (
     "FunctionName", "Enabled", "BatchSize", "MaximumBatchingWindowInSeconds", "ParallelizationFactor", "DestinationConfig",
     "MaximumRecordAgeInSeconds", "BisectBatchOnFunctionError", "MaximumRetryAttempts", "TumblingWindowInSeconds",
-    "FunctionResponseTypes", "FilterCriteria", "ScalingConfig",
+    "FunctionResponseTypes", "FilterCriteria", "ScalingConfig", "ProvisionedPollerConfig", "MetricsConfig",
 )  # fmt: skip
 _MAPPING_DEFAULTS: dict[str, Any] = {
     "FilterCriteria": {}, "DestinationConfig": {}, "MaximumRetryAttempts": -1, "MaximumRecordAgeInSeconds": -1,
     "BisectBatchOnFunctionError": False, "ParallelizationFactor": 1, "TumblingWindowInSeconds": 0, "Enabled": True,
-    "FunctionResponseTypes": [], "MaximumBatchingWindowInSeconds": 0,
+    "FunctionResponseTypes": [], "MaximumBatchingWindowInSeconds": 0, "ScalingConfig": {}, "ProvisionedPollerConfig": {},
+    "MetricsConfig": {"Metrics": []},
 }  # fmt: skip
 _MAPPING_FIXED = ("EventSourceArn", "StartingPosition", "StartingPositionTimestamp")
 

@@ -9,7 +9,7 @@ from headrace.kit.arn import parse as parse_arn
 from headrace.kit.errors import AwsError
 from headrace.layers import tags as tag_layer
 from headrace.operation import Context, operation
-from headrace.services.lambda_ import destinations, limits, mappings, naming, queues, shapes, state
+from headrace.services.lambda_ import destinations, limits, mappings, naming, queues, rules, shapes, state
 from headrace.services.lambda_.engine.patterns import InvalidPattern, compile_pattern
 from headrace.services.lambda_.errors import InvalidParameterValueException, ResourceConflictException
 from headrace.services.lambda_.state import Mapping
@@ -24,6 +24,8 @@ def create_event_source_mapping(
     destination_config: dict[str, Any] | None = None, maximum_record_age_in_seconds: int | None = None,
     bisect_batch_on_function_error: bool | None = None, maximum_retry_attempts: int | None = None,
     tags: dict[str, str] | None = None, function_response_types: list[str] | None = None,
+    scaling_config: dict[str, Any] | None = None, provisioned_poller_config: dict[str, Any] | None = None,
+    metrics_config: dict[str, Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Feed a function from a DynamoDB stream, a Kinesis stream or an SQS queue.
 
@@ -53,7 +55,8 @@ def create_event_source_mapping(
         window_seconds=maximum_batching_window_in_seconds, parallel=parallelization_factor,
         destination_config=destination_config, age_seconds_max=maximum_record_age_in_seconds,
         bisect=bisect_batch_on_function_error, attempts_retried_max=maximum_retry_attempts,
-        response_types=function_response_types,
+        response_types=function_response_types, scaling=scaling_config, provisioned=provisioned_poller_config,
+        metrics=metrics_config,
     )  # fmt: skip
     mapping = Mapping(
         id=ctx.ids.uuid(),
@@ -84,6 +87,8 @@ def update_event_source_mapping(
     parallelization_factor: int | None = None, destination_config: dict[str, Any] | None = None,
     maximum_record_age_in_seconds: int | None = None, bisect_batch_on_function_error: bool | None = None,
     maximum_retry_attempts: int | None = None, function_response_types: list[str] | None = None,
+    scaling_config: dict[str, Any] | None = None, provisioned_poller_config: dict[str, Any] | None = None,
+    metrics_config: dict[str, Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Change what is given. Reading goes on where it was."""
     old = state.find_mapping(ctx, uuid)
@@ -94,7 +99,8 @@ def update_event_source_mapping(
         window_seconds=maximum_batching_window_in_seconds, parallel=parallelization_factor,
         destination_config=destination_config, age_seconds_max=maximum_record_age_in_seconds,
         bisect=bisect_batch_on_function_error, attempts_retried_max=maximum_retry_attempts,
-        response_types=function_response_types,
+        response_types=function_response_types, scaling=scaling_config, provisioned=provisioned_poller_config,
+        metrics=metrics_config,
     )  # fmt: skip
     changed = msgspec.structs.replace(old, modified_at=ctx.clock.now(), **settings)
     _check_together(changed)
@@ -187,9 +193,10 @@ def _refuse_second(ctx: Context, name: naming.FunctionName, source_arn: str) -> 
 
 def _settings(
     ctx: Context, name: naming.FunctionName, *, filter_criteria: dict[str, Any] | None, destination_config: dict[str, Any] | None,
-    response_types: list[str] | None, **plain: Any,
+    response_types: list[str] | None, scaling: dict[str, Any] | None, provisioned: dict[str, Any] | None,
+    metrics: dict[str, Any] | None, **plain: Any,
 ) -> dict[str, Any]:  # fmt: skip
-    """The fields of a mapping that these members set."""
+    """The fields of a mapping that these members set. An empty ScalingConfig or ProvisionedPollerConfig takes it away."""
     found: dict[str, Any] = {key: value for key, value in plain.items() if value is not None}
     found.update({"function": name.name, "qualifier": name.qualifier})
     if filter_criteria is not None:
@@ -201,6 +208,12 @@ def _settings(
         found["on_failure"] = destinations.check(ctx, arn) if arn else None
     if response_types is not None:
         found["report_failures"] = "ReportBatchItemFailures" in response_types
+    if scaling is not None:
+        found["concurrency_max"] = scaling.get("MaximumConcurrency")
+    if provisioned is not None:
+        found["pollers"] = rules.pollers(provisioned)
+    if metrics is not None:
+        found["metrics"] = rules.mapping_metrics(metrics)
     return found
 
 
@@ -221,3 +234,10 @@ def _patterns(criteria: dict[str, Any]) -> list[str]:
 def _check_together(mapping: Mapping) -> None:
     if mapping.age_seconds_max != -1 and mapping.age_seconds_max < 60:
         raise InvalidParameterValueException("Minimum record age must be 60 seconds, or -1 for no limit.")
+    if mappings.source_service(mapping.source_arn) != "sqs":
+        # Streams' readers are as many as there are shards and ParallelizationFactor says.
+        for member, given in (("ScalingConfig", mapping.concurrency_max), ("ProvisionedPollerConfig", mapping.pollers)):
+            if given is not None:
+                raise InvalidParameterValueException(f"Unsupported '{member}' parameter for given event source mapping type.")
+    elif mapping.concurrency_max is not None and mapping.pollers is not None:
+        raise InvalidParameterValueException("ScalingConfig and ProvisionedPollerConfig cannot be specified together.")
