@@ -82,12 +82,20 @@ $(CLIENTS)/javascript/.ready: $(wildcard $(JAVASCRIPT)/*)
 $(CLIENTS)/go/kinesis: $(wildcard tests/clients/go/*)
 	@go build -C tests/clients/go -o $(CURDIR)/$@ .
 
+$(CLIENTS)/go/dynamodb: $(wildcard tests/clients/go/* tests/clients/go/dynamodb/*)
+	@go build -C tests/clients/go -o $(CURDIR)/$@ ./dynamodb
+
+$(CLIENTS)/pynamodb/.ready: tests/clients/pynamodb/requirements.txt
+	@$(PYTHON) -m venv --clear $(@D)
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
 $(CLIENTS)/kclpy/.ready: tests/clients/kclpy/requirements.txt
 	@$(PYTHON) -m venv --clear $(@D)
 	@$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
-clients: $(VENV) $(CLIENTS)/java/.ready $(CLIENTS)/video/.ready $(CLIENTS)/beam/.ready $(CLIENTS)/kclpy/.ready $(CLIENTS)/javascript/.ready $(CLIENTS)/go/kinesis ## real clients: SDKs, KCL, KPL, Beam (RECORDS=200000: more of them)
+clients: $(VENV) $(CLIENTS)/java/.ready $(CLIENTS)/video/.ready $(CLIENTS)/beam/.ready $(CLIENTS)/kclpy/.ready $(CLIENTS)/javascript/.ready $(CLIENTS)/go/kinesis $(CLIENTS)/go/dynamodb $(CLIENTS)/pynamodb/.ready ## real clients: SDKs, PynamoDB, KCL, KPL, Beam (RECORDS=200000: more of them)
 	HEADRACE_CLIENTS_RECORDS=$(or $(RECORDS),20000) $(BIN)/pytest tests/clients --ignore=tests/clients/test_flink.py --ignore=tests/clients/test_flink_applications.py $(ARGS)
 
 build/functions/.ready: tests/e2e/functions/requirements.txt tests/e2e/functions/package.json
