@@ -12,6 +12,7 @@ from headrace.kit.settings import Settings, variable
 # are imported when called, so that each starts as fast as what it needs.
 COMMANDS = {
     "up": "start the server",
+    "watch": "deploy a template, and take over what changes in its folder",
     "demo": "run the bank example from end to end",
     "stream": "show streams, follow one, or put lines into one",
     "table": "look into tables, and move their items",

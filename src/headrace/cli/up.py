@@ -1,18 +1,21 @@
 """`headrace up`: start the server, and serve until it is told to stop."""
 
 import argparse
+import dataclasses
 import gc
 import json
 import logging
+import os
 import resource
 import socket
+import subprocess
 import sys
 import time
 
 import uvloop
 
 from headrace.app import App
-from headrace.kit.settings import Settings
+from headrace.kit.settings import Settings, variable
 
 FILES_WANTED = 16_384
 # The interpreter's default of 5 ms lets one busy thread hold up the event loop and the committing thread for too long.
@@ -22,7 +25,12 @@ COLLECT_AFTER = (10_000, 20, 20)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """It takes the settings alone."""
+    """The settings, and what is watched while the server runs."""
+    parser.add_argument("--watch", metavar="FOLDER", help="deploy the folder's template, and take over what changes in it")
+    parser.add_argument("--stack", help="with --watch: the stack's name (default: the folder's)")
+    parser.add_argument(
+        "--parameter", action="append", default=[], metavar="NAME=VALUE", help="with --watch: a parameter of the template"
+    )
 
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -43,11 +51,30 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         return 2
     gc.set_threshold(*COLLECT_AFTER)
 
+    watching: list[subprocess.Popen[bytes]] = []
+
     def ready() -> None:
         _print_ready(app.settings, arguments.json, time.perf_counter() - began_at)
+        if arguments.watch:
+            watching.append(_watch(app.settings, arguments))
 
     uvloop.run(app.serve(ready, _keep_for_good))
+    for process in watching:
+        process.terminate()
+        process.wait()
     return 0
+
+
+def _watch(settings: Settings, arguments: argparse.Namespace) -> subprocess.Popen[bytes]:
+    """The watcher, in a process of its own: it needs what the server is to be free of. It ends with the server."""
+    command = [sys.executable, "-m", "headrace.cli.main", "watch", arguments.watch]
+    command += ["--stack", arguments.stack] if arguments.stack else []
+    command += ["--json"] if arguments.json else []
+    for one in arguments.parameter:
+        command += ["--parameter", one]
+    # Secrets stand on no command line.
+    given = {variable(item.name): str(getattr(settings, item.name)) for item in dataclasses.fields(settings)}
+    return subprocess.Popen(command, env={**os.environ, **given}, stdin=subprocess.DEVNULL)
 
 
 def _keep_for_good() -> None:
