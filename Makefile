@@ -122,7 +122,15 @@ $(CLIENTS)/flink/.ready: tests/clients/flink/requirements.txt tests/clients/flin
 	@mvn --quiet --batch-mode -f tests/clients/flink/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(@D)/connector
 	@touch $@
 
-clients-flink: $(VENV) $(CLIENTS)/flink/.ready ## Apache Flink: a SQL job over streams, and Flink applications, with kills
+# PyFlink wants a Python for itself: it pins the versions of what it needs.
+$(CLIENTS)/pyflink/.ready: tests/clients/flink/requirements-python.txt
+	@echo "Installing PyFlink (700 MB) ..."
+	@rm -rf $(@D)
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+clients-flink: $(VENV) $(CLIENTS)/flink/.ready $(CLIENTS)/pyflink/.ready ## Apache Flink: a SQL job over streams, and Flink applications, with kills
 	$(BIN)/pytest tests/clients/test_flink.py tests/clients/test_flink_applications.py $(ARGS)
 
 bench: $(VENV) ## measure, against peers and physical limits; writes build/bench.json

@@ -19,11 +19,12 @@ from conftest import HeadraceServer, eventually
 
 FLINK = BUILD / "flink"
 SOURCE = Path(__file__).parent / "flink" / "Counts.java"
+PYTHON = BUILD / "pyflink" / "bin" / "python"
 KEYS = 50
 ACCOUNT = "000000000000"
 
 pytestmark = [
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(not (FLINK / ".ready").exists(), reason="Flink is large: make clients-flink installs it"),
 ]
 
@@ -56,8 +57,11 @@ class World:
     def analytics(self) -> Any:
         return self.server.client("kinesisanalyticsv2")
 
-    def create(self, **properties: str) -> None:
-        given = {"in": "in", "out": "out", "endpoint": self.server.url, **properties}
+    def create(self, key: str = "counts.jar", options: dict[str, str] | None = None) -> None:
+        given = {"in": "in", "out": "out", "endpoint": self.server.url}
+        groups = [{"PropertyGroupId": "counts", "PropertyMap": given}]
+        if options:
+            groups.append({"PropertyGroupId": "kinesis.analytics.flink.run.options", "PropertyMap": options})
         self.analytics.create_application(
             ApplicationName="counts",
             RuntimeEnvironment="FLINK-1_20",
@@ -66,9 +70,9 @@ class World:
             ApplicationConfiguration={
                 "ApplicationCodeConfiguration": {
                     "CodeContentType": "ZIPFILE",
-                    "CodeContent": {"S3ContentLocation": {"BucketARN": "arn:aws:s3:::code", "FileKey": "counts.jar"}},
+                    "CodeContent": {"S3ContentLocation": {"BucketARN": "arn:aws:s3:::code", "FileKey": key}},
                 },
-                "EnvironmentProperties": {"PropertyGroups": [{"PropertyGroupId": "counts", "PropertyMap": given}]},
+                "EnvironmentProperties": {"PropertyGroups": groups},
                 "FlinkApplicationConfiguration": {
                     "CheckpointConfiguration": {
                         "ConfigurationType": "CUSTOM",
@@ -88,7 +92,8 @@ class World:
         return self.analytics.describe_application(ApplicationName="counts")["ApplicationDetail"]
 
     def until(self, status: str, seconds: float = 120) -> None:
-        eventually(lambda: self.detail()["ApplicationStatus"] == status, seconds)
+        eventually(lambda: self.detail()["ApplicationStatus"] in (status, "READY"), seconds)
+        assert self.detail()["ApplicationStatus"] == status, self.logged()[-5000:]
 
     def operation(self, operation_id: str) -> Any:
         asked = {"ApplicationName": "counts", "OperationId": operation_id}
@@ -133,7 +138,10 @@ def jar(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def world(tmp_path: Path, jar: Path) -> Iterator[World]:
-    server = HeadraceServer(tmp_path / "data", "--flink-home", str(FLINK / "pyflink")).start()
+    flags = ["--flink-home", str(FLINK / "pyflink")]
+    if PYTHON.exists():
+        flags += ["--flink-python", str(PYTHON), "--flink-memory-mib", "1400"]
+    server = HeadraceServer(tmp_path / "data", *flags).start()
     made = World(server, jar)
     yield made
     server.stop()
@@ -238,3 +246,25 @@ def test_application__is_exact_through_a_kill_an_update_and_an_older_snapshot(wo
     eventually(lambda: world.analytics.list_applications()["ApplicationSummaries"] == [], 30)
     assert list((world.server.data / "flink").iterdir()) == []
     assert java_processes(world.server.data / "flink") == []
+
+
+@pytest.mark.skipif(not PYTHON.exists(), reason="PyFlink is large: make clients-flink installs it")
+def test_application__in_python(world: World, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "counts.zip", "w") as made:
+        for name in ("counts.py", "words.py"):
+            made.write(SOURCE.parent / name, name)
+        for library in (FLINK / "connector").glob("flink-sql-connector-kinesis-*.jar"):
+            made.write(library, "lib/connector.jar")
+    world.server.client("s3").upload_file(str(tmp_path / "counts.zip"), "code", "counts.zip")
+    world.create("counts.zip", {"python": "counts.py", "jarfile": "lib/connector.jar"})
+    world.start()
+    world.until("RUNNING", 240)
+    world.put(2_000)
+    world.exact(seconds=240)
+    world.analytics.stop_application(ApplicationName="counts")
+    world.until("READY")
+    world.put(2_000)
+    world.start()
+    world.until("RUNNING", 240)
+    world.exact(seconds=240)
+    assert "Restoring job" in world.logged()

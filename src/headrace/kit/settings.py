@@ -43,6 +43,9 @@ class Settings:
     flink_home: str = _setting(
         "", "The Flink distribution of clusters that are started here; empty: FLINK_HOME's, or the installed."
     )
+    flink_python: str = _setting(
+        "", "The Python with apache-flink that runs PyFlink programs; empty: the server's, if it has it."
+    )
     flink_memory_mib: int = _setting(1024, "The memory of a Flink application's task manager here, in MiB.")
     video_ice_servers: str = _setting(
         "",

@@ -24,6 +24,7 @@ class FakeCluster:
         self.savepoint_fails = ""
         self.failures: list[str] = []
         self.checkpoint = ""
+        self.asked: list[str] = []
         self._triggers = 0
         outer = self
 
@@ -106,4 +107,5 @@ class FakeCluster:
                     "failure-cause": {"class": "a.B", "stack-trace": f"a.B: no\n\tat c.D\nCaused by: {self.savepoint_fails}"}
                 }
             return 200, {"status": {"id": "COMPLETED"}, "operation": outcome}
+        self.asked.append("job")
         return 200, job

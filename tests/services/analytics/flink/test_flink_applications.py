@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from conftest import HeadraceServer, eventually
+from conftest import HeadraceServer, eventually, free_port
 from services.analytics.flink.fake_cluster import FakeCluster
 
 STACK = (
@@ -327,6 +327,23 @@ def test_stop__that_cannot_save_leaves_it_running(there: World, fake: FakeCluste
     assert sorted(one["SnapshotStatus"] for one in there.snapshots()) == ["FAILED", "READY"]
 
 
+def test_stop__of_a_job_that_comes_to_run_waits_for_it(there: World, fake: FakeCluster) -> None:
+    there.create()
+    there.start()
+    there.until("RUNNING")
+    job = fake.jobs[fake.runs[-1]["jobId"]]
+    job["status-counts"] = {"RUNNING": 0, "SCHEDULED": 1}
+    with fake.breaking("savepoint_fails", "not all tasks run"):
+        there.stop()
+        eventually(lambda: fake.asked.count("job") > 5)
+        fake.asked.clear()
+        eventually(lambda: fake.asked.count("job") > 5)
+    assert there.status() == "STOPPING"
+    job["status-counts"] = {"RUNNING": 1}
+    there.until("READY")
+    assert len(there.snapshots()) == 1
+
+
 def test_update__that_fails_rests_or_rolls_back(there: World, fake: FakeCluster) -> None:
     there.create()
     there.start()
@@ -376,6 +393,22 @@ def test_rollback__goes_back_to_what_ran(there: World, fake: FakeCluster) -> Non
     assert there.operation(answer["OperationId"])["OperationStatus"] == "SUCCESSFUL"
     there.stop(force=True)
     there.until("READY")
+
+
+def test_start__is_given_up_where_the_cluster_does_not_answer(tmp_path: Path) -> None:
+    server = HeadraceServer(tmp_path / "data", "--flink-url", f"http://127.0.0.1:{free_port()}").start()
+    try:
+        there = World(server, "000000000043")
+        there.create()
+        begun = there.start()
+        eventually(lambda: [one for one in there.logged() if one.get("errorCode") == "ClusterUnreachable"])
+        assert there.status() == "STARTING"
+        server.advance(301)
+        eventually(lambda: there.operation(begun)["OperationStatus"] == "FAILED")
+        assert "does not answer" in there.operation(begun)["OperationFailureDetails"]["ErrorInfo"]["ErrorString"]
+        assert there.status() == "READY"
+    finally:
+        server.stop()
 
 
 def test_server__that_was_killed_finds_the_job(fake: FakeCluster, tmp_path: Path) -> None:

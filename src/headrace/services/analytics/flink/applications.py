@@ -8,7 +8,7 @@ import msgspec
 
 from headrace.operation import Context
 from headrace.services.analytics import applications, configuration, errors, rights, state
-from headrace.services.analytics.flink import code, installation
+from headrace.services.analytics.flink import code, installation, programs
 from headrace.services.analytics.flink import configuration as shapes
 from headrace.services.analytics.flink import state as kept
 from headrace.services.analytics.state import Application, Flink
@@ -41,12 +41,18 @@ def create(ctx: Context, application: Application, given: Members, tags: Any, lo
 def check_can_run(ctx: Context, application: Application) -> None:
     """InvalidApplicationConfigurationException, with what to do, where no Flink is here to run an application."""
     runtime = application.runtime
-    if "python" in shapes.run_options(_flink(application)):
-        raise errors.InvalidApplicationConfigurationException("Headrace does not run PyFlink programs yet: give a jar.")
+    python = programs.is_python(application)
     if ctx.settings.flink_url:
+        if python:
+            raise errors.InvalidApplicationConfigurationException(
+                "Headrace runs PyFlink programs only on clusters that it starts itself: start it without --flink-url."
+            )
         return
     try:
         found = installation.find(ctx.settings)
+        if python:
+            installation.find_python(ctx.settings)
+            installation.python_jar(found)
     except installation.NotInstalled as error:
         raise errors.InvalidApplicationConfigurationException(f"Headrace can't run Flink applications here. {error}") from None
     if not installation.fits(runtime, found):

@@ -1,6 +1,7 @@
 """The code of Flink applications: copied from S3 when it is named, so that what runs is what was there then."""
 
 import hashlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,9 +64,8 @@ def file(ctx: Context, application: Application) -> Path:
     folder = kept.folder(ctx, application.id) / "code"
     path = folder / f"{application.flink.blob.replace('/', '-')}.jar"
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        for old in folder.iterdir():
-            old.unlink()
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
         new = path.with_suffix(".new")
         with new.open("wb") as written:
             for part in blobs(ctx).open(application.flink.blob):

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import re
 import shutil
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,6 +44,33 @@ def find(settings: Settings) -> Installation:
         raise NotInstalled("Flink needs Java 11 or 17: install one, or name it in JAVA_HOME.")
     version = re.sub(r"^flink-dist-|\.jar$", "", next(jars.glob("flink-dist-*.jar")).name)
     return Installation(jars, version, java)
+
+
+def find_python(settings: Settings) -> Path:
+    """The Python that has apache-flink; NotInstalled. It is not resolved: a link may be what makes it a virtual environment's."""
+    if settings.flink_python:
+        python = Path(settings.flink_python).absolute()
+        if python.exists():
+            return python
+        raise NotInstalled(f"There is no Python at {python} to run PyFlink programs with.")
+    if importlib.util.find_spec("pyflink") is None or importlib.util.find_spec("py4j") is None:
+        raise NotInstalled(
+            "PyFlink programs need a Python with apache-flink: pip install apache-flink==1.20.5 (into an environment of its own, "
+            "best), and name it with --flink-python. See docs/guides/flink.md."
+        )
+    return Path(sys.executable)
+
+
+def python_jar(found: Installation) -> Path:
+    """Flink's program that runs Python's; NotInstalled."""
+    for jar in (found.jars.parent / "opt").glob("flink-python-*.jar"):
+        return jar
+    raise NotInstalled(f"The Flink distribution at {found.jars.parent} has no opt/flink-python jar: PyFlink programs need it.")
+
+
+def python_folders(python: Path) -> list[Path]:
+    """The folders that a Python needs to see: its environment, and what that is made of."""
+    return sorted({python.parent.parent, python.resolve().parent.parent})
 
 
 def fits(runtime: str, installation: Installation) -> bool:

@@ -1,8 +1,10 @@
 """The job of one application at its cluster: begun, looked at, ended. Knows the cluster, and nothing of statuses."""
 
 import json
+import logging
 import shutil
 import time
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,7 +13,7 @@ from headrace.kit.errors import AwsError
 from headrace.operation import Context
 from headrace.roles import RoleRefused
 from headrace.services.analytics import limits
-from headrace.services.analytics.flink import code, configuration, installation, sandbox
+from headrace.services.analytics.flink import configuration, installation, programs, sandbox
 from headrace.services.analytics.flink import state as kept
 from headrace.services.analytics.flink.cluster import LocalCluster
 from headrace.services.analytics.flink.rest import FlinkRefused, Rest, Unreachable
@@ -20,6 +22,9 @@ from headrace.services.analytics.state import Application
 
 _ENDED = ("FAILED", "CANCELED", "FINISHED", "SUSPENDED")
 _PRINCIPAL = "kinesisanalytics.amazonaws.com"
+
+
+log = logging.getLogger(__name__)
 
 
 class SavepointFailed(Exception):
@@ -108,6 +113,8 @@ class Cluster:
         found = installation.find(ctx.settings)
         if self._bubblewrap is None:
             self._bubblewrap = sandbox.find()
+            if not self._bubblewrap:
+                log.warning("bubblewrap is not here: Flink applications run NOT CONFINED, with the server's rights")
         scheme = "https" if ctx.settings.tls_certificate else "http"
         return {
             "folder": str(kept.folder(ctx, application.id)),
@@ -116,15 +123,26 @@ class Cluster:
             "slots": flink.parallelism["Parallelism"],
             "memory_mib": ctx.settings.flink_memory_mib,
             "log_level": flink.monitoring["LogLevel"],
+            "readable": [str(path) for path in _readable(ctx, application, found)],
             "bubblewrap": self._bubblewrap,
             "properties": flink.properties,
             "credentials": credentials,
             "environment": {
+                "FLINK_OPT_DIR": str(found.jars.parent / "opt"),
                 "AWS_REGION": ctx.region,
                 "AWS_DEFAULT_REGION": ctx.region,
                 "AWS_ENDPOINT_URL": f"{scheme}://127.0.0.1:{ctx.settings.port}",
             },
         }
+
+
+def _readable(ctx: Context, application: Application, found: installation.Installation) -> list[Path]:
+    """The folders that the cluster's processes need to see."""
+    folders = [found.jars, found.java.parent.parent]
+    if programs.is_python(application):
+        folders += installation.python_folders(installation.find_python(ctx.settings))
+        folders.append(installation.python_jar(found).parent)
+    return folders
 
 
 def _credentials(ctx: Context, application: Application) -> tuple[dict[str, Any], float | None]:
@@ -176,7 +194,9 @@ def submit(ctx: Context, cluster: Cluster, rest: Rest, application: Application,
     """Give a job to the cluster. FlinkRefused with what the program threw."""
     flink = application.flink
     assert flink is not None
-    jar_id = rest.upload(code.file(ctx, application), f"{application.name}.jar")
+    program = programs.of(ctx, application)
+    given = None if cluster.given_by_file(ctx) else _arguments(application)
+    jar_id = rest.upload(program.jar, f"{application.name}.jar")
     try:
         rest.run(
             jar_id,
@@ -184,8 +204,9 @@ def submit(ctx: Context, cluster: Cluster, rest: Rest, application: Application,
             parallelism=flink.parallelism["Parallelism"],
             savepointPath=job.begun_from or None,
             allowNonRestoredState=flink.non_restored if job.begun_from else None,
-            programArgsList=None if cluster.given_by_file(ctx) else _arguments(application) or None,
-            flinkConfiguration=configuration.job_options(flink),
+            entryClass=program.entry_class or None,
+            programArgsList=[*program.arguments, *(given or ())] or None,
+            flinkConfiguration={**configuration.job_options(flink), **program.options},
         )
     finally:
         rest.remove(jar_id)

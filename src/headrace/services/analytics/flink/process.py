@@ -132,7 +132,7 @@ class Cluster:
         if not program:
             return []
         properties = self._folder / "conf" / "application_properties.json"
-        return sandbox.command(program, self._folder, properties, [Path(self._order["jars"]), self._java.parent.parent])
+        return sandbox.command(program, self._folder, properties, [Path(one) for one in self._order["readable"]])
 
     def _command(self, name: str) -> list[str]:
         memory = self._memory_mib

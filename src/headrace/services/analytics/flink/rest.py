@@ -15,6 +15,8 @@ from headrace.services.analytics import limits
 _BOUNDARY = "headrace-7d1f0c9b5a"
 _PART_BYTES = 1 << 20
 _SAID_MAX = 2_000
+# Lines around a stack trace that say nothing.
+_EMPTY = ("End of exception", "<Exception on", "Internal server error")
 
 
 class FlinkRefused(Exception):
@@ -183,5 +185,5 @@ def cause_of(stack: str) -> str:
     """The innermost cause of a stack trace of Java's, in a line."""
     lines = [line.strip() for line in stack.splitlines() if line.strip() and not line.startswith(("\tat ", "\t..."))]
     causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
-    named = causes or [line for line in lines if not line.startswith(("End of exception", "<Exception on"))] or lines
+    named = causes or [line for line in lines if not line.startswith(_EMPTY)] or lines
     return (named[-1] if causes else named[0] if named else "")[:_SAID_MAX]

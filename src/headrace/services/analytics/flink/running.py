@@ -4,6 +4,7 @@ Each step reads the application anew and commits under the lease and the applica
 matter which process does it, nor whether the one before came to its end. Jobs have ids that are committed first.
 """
 
+import contextlib
 import json
 import math
 import secrets
@@ -164,9 +165,10 @@ class Run:
         if job.not_before > ctx.clock.now():
             return min(limits.FLINK_WATCH_SECONDS, job.not_before - ctx.clock.now())
         checkpoint = jobs.newest_checkpoint(ctx, application.id, job)
+        job = msgspec.structs.replace(job, asked_at=ctx.clock.now(), trigger="")
         if checkpoint:
-            job = msgspec.structs.replace(job, id=secrets.token_hex(16), begun_from=checkpoint, checkpoint="", trigger="")
-            self._keep(ctx, application, job)
+            job = msgspec.structs.replace(job, id=secrets.token_hex(16), begun_from=checkpoint, checkpoint="")
+        self._keep(ctx, application, job)
         try:
             jobs.submit(ctx, self._cluster, rest, application, job)
         except FlinkRefused as error:
@@ -212,7 +214,9 @@ class Run:
         """Give up what is under way: the application rests, or goes back to the version that ran before."""
         job = self._job(ctx)
         if job is not None:
-            self._cancel(ctx, job)
+            # It may be that nothing answers any more: this is why it is given up.
+            with contextlib.suppress(Unreachable, FlinkRefused):
+                self._cancel(ctx, job)
         self._cluster.close()
         flink = application.flink
         assert flink is not None
@@ -370,6 +374,8 @@ class Run:
         seen = jobs.look(rest, job.id) if rest is not None else None
         if rest is None or seen is None or (seen.ended and not job.trigger):
             return jobs.newest_checkpoint(ctx, application.id, job) or job.begun_from
+        if not (seen.runs or job.trigger) and ctx.clock.now() - job.asked_at < limits.FLINK_START_SECONDS_MAX:
+            return None  # it was just given to the cluster, and comes to run
         try:
             if not job.trigger:
                 trigger = rest.stop(job.id, jobs.savepoints(ctx, application.id))
@@ -421,10 +427,8 @@ class Run:
         since = ctx.clock.now() - job.asked_at if job is not None and job.generation == application.generation else 0.0
         starting = application.status in (state.STARTING, state.UPDATING, state.ROLLING_BACK)
         if starting and (fatal or since > limits.FLINK_START_SECONDS_MAX):
-            try:
+            with contextlib.suppress(Changed):
                 self._fail(ctx, application, text)
-            except (Changed, Unreachable, FlinkRefused):
-                return limits.OUTPUT_RETRY_SECONDS
             return 0.0
         if text != self._said:
             self._said = text

@@ -44,7 +44,7 @@ def command(program: str, folder: Path, properties: Path, readable: list[Path]) 
         found += ["--ro-bind-try", name, name]
     found += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp"]
     for path in readable:
-        if not path.is_relative_to("/usr"):
+        if not path.is_relative_to("/usr") and not path.is_relative_to(folder):
             found += ["--ro-bind", str(path), str(path)]
     found += ["--bind", str(folder), str(folder), "--ro-bind", str(properties), PROPERTIES, "--remount-ro", "/"]
     return [*found, "--chdir", str(folder)]
