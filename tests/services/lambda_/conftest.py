@@ -67,7 +67,7 @@ class Workbench:
         }
         return Function(**{**values, **changes})
 
-    def run(self, function: Function, event: Any = None, **changes: Any) -> Run:
+    def run(self, function: Function, event: Any = None, answered: Any = None, **changes: Any) -> Run:
         """Invoke once with a JSON event."""
         found: list[str] = []
         request = Request(
@@ -75,6 +75,7 @@ class Workbench:
             json.dumps(event).encode(),
             function.arn,
             lines=lambda _, batch: found.extend(text for _, text in batch),
+            answered=answered,
         )
         return Run(self.engine.invoke(function, request, **changes), found)
 

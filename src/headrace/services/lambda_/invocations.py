@@ -7,9 +7,9 @@ from typing import NamedTuple
 from headrace.kit.errors import AwsError
 from headrace.operation import Context
 from headrace.ports import Unwired
-from headrace.services.lambda_ import limits, lineage, naming, packages, reports, shapes, state
+from headrace.services.lambda_ import answering, limits, lineage, naming, packages, reports, shapes, state
 from headrace.services.lambda_.durable import waiting
-from headrace.services.lambda_.engine import runtimes
+from headrace.services.lambda_.engine import runtimes, sandbox
 from headrace.services.lambda_.engine.engine import Engine, EngineSettings
 from headrace.services.lambda_.engine.function import Function, LogSettings, Outcome, Request, Stopped, Throttled
 from headrace.services.lambda_.errors import (
@@ -134,6 +134,7 @@ class Runtime:
         client_context: str | None = None,
         trace: str | None = None,
         parts: Callable[[str, bytes], None] | None = None,
+        answered: Callable[[Outcome], None] | None = None,
     ) -> Outcome:
         """Run a function once, or a durable one to its end. TooManyRequestsException when there is no room."""
         if len(payload) > limits.PAYLOAD_REQUEST_BYTES_MAX:
@@ -141,8 +142,9 @@ class Runtime:
         if target.version.durable is not None:
             return waiting.run(ctx, target.version, payload)[0]
         return self.once(
-            ctx, target, invoked_arn, payload, request_id=request_id, client_context=client_context, trace=trace, parts=parts
-        )
+            ctx, target, invoked_arn, payload, request_id=request_id, client_context=client_context, trace=trace, parts=parts,
+            answered=answered,
+        )  # fmt: skip
 
     def once(
         self,
@@ -155,8 +157,9 @@ class Runtime:
         client_context: str | None = None,
         trace: str | None = None,
         parts: Callable[[str, bytes], None] | None = None,
+        answered: Callable[[Outcome], None] | None = None,
     ) -> Outcome:
-        """One invocation; `parts` gets a streamed response as it comes."""
+        """One invocation; `parts` gets a streamed response as it comes, `answered` see Request."""
         version, reporter = target.version, self.reporter
         arn = naming.function_arn(ctx.account, ctx.region, version.name)
         trace = trace or ctx.trace_id or lineage.begin(request_id, ctx.clock.now())
@@ -167,6 +170,7 @@ class Runtime:
         request = Request(
             request_id, payload or b"{}", invoked_arn, client_context, lineage.advance(trace, arn),
             lines=lambda stream, lines: reporter.lines(ctx, group, stream, lines), parts=parts,
+            answered=answered,
         )  # fmt: skip
         engine = self.engine(ctx)
         try:
@@ -185,9 +189,29 @@ class Runtime:
             [
                 *reports.of_invocation(version.name, outcome.duration_ms, outcome.error is not None),
                 *reports.count("ConcurrentExecutions", version.name, running),
+                *reports.of_extensions(version.name, outcome.extensions_ms),
             ],
         )
         return outcome
+
+    def answer(
+        self,
+        ctx: Context,
+        target: Target,
+        invoked_arn: str,
+        payload: bytes,
+        *,
+        request_id: str,
+        client_context: str | None = None,
+    ) -> Outcome:
+        """Run a function for one who does not wait for what its extensions do after it has answered. Else as `run`."""
+        if not target.layers or not sandbox.has_extensions(self.prepared(ctx, target)):
+            return self.run(ctx, target, invoked_arn, payload, request_id=request_id, client_context=client_context)
+        return answering.first(
+            lambda answered: self.run(
+                ctx, target, invoked_arn, payload, request_id=request_id, client_context=client_context, answered=answered
+            )
+        )
 
 
 RUNTIME = Runtime()

@@ -138,6 +138,11 @@ def of_share(invoked_arn: str, name: str, share: Share) -> list[Metric]:
     ] + [Metric("ProvisionedConcurrentExecutions", share.busy, "Count", dimensions) for dimensions in (named, ())]
 
 
+def of_extensions(name: str, extensions_ms: float | None) -> list[Metric]:
+    """For how long an invocation's extensions worked after the runtime; nothing without extensions."""
+    return [] if extensions_ms is None else count("PostRuntimeExtensionsDuration", name, extensions_ms, "Milliseconds")
+
+
 def count(metric: str, name: str, value: float = 1, unit: str = "Count") -> list[Metric]:
     """One value of one metric, for a function and for all of them."""
     return [Metric(metric, value, unit, (("FunctionName", name),)), Metric(metric, value, unit)]

@@ -59,7 +59,7 @@ def answer(root: Context, request: SiteRequest) -> SiteAnswer:
             running = Streaming(lambda parts: RUNTIME.run(ctx, target, arn, event, request_id=request_id, parts=parts))
             running.begin()
             return _streamed(running, request_id, cors)
-        outcome = RUNTIME.run(ctx, target, arn, event, request_id=request_id)
+        outcome = RUNTIME.answer(ctx, target, arn, event, request_id=request_id)
     except AwsError as error:
         return _message(error.status, error.message if error.status == 429 else "Internal Server Error")
     return _buffered(outcome, request_id, cors)

@@ -135,9 +135,10 @@ class Sandbox:
 
     def extensions(self, function: Function) -> list[str]:
         """The external extensions in a function's layers, by the paths at which its environment sees them."""
-        folder = function.layers / "extensions" if function.layers is not None else None
-        if folder is None or not folder.is_dir():
+        if not has_extensions(function):
             return []
+        assert function.layers is not None
+        folder = function.layers / "extensions"
         top = "/opt/extensions" if self._bubblewrap else str(folder)
         return sorted(f"{top}/{entry.name}" for entry in folder.iterdir() if entry.is_file())
 
@@ -198,6 +199,11 @@ class Sandbox:
                     command += ["--perms", "0755", "--dir", str(above)]
             command += ["--ro-bind", str(prefix), str(prefix)]
         return command
+
+
+def has_extensions(function: Function) -> bool:
+    """Whether a function's layers may bring external extensions."""
+    return function.layers is not None and (function.layers / "extensions").is_dir()
 
 
 def joining(command: list[str], groups: list[str]) -> list[str]:

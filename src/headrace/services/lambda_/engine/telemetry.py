@@ -32,6 +32,7 @@ _BUFFERING = {
     "timeoutMs": (1_000, 1_000, 25, 30_000),
 }
 _HOSTS = ("sandbox.localdomain", "sandbox", "localhost", "127.0.0.1")
+_VISIBLE = re.compile(r"[!-~]+")
 _BEHIND = "Consumer seems to have fallen behind as it has not acknowledged receipt of logs."
 _EARLY_MAX = 1_000
 _EARLY_BYTES_MAX = 1_048_576
@@ -80,9 +81,12 @@ def parse(path: str, body: bytes) -> Subscription:
     types = asked.get("types") or (("platform", "function") if older and "types" not in asked else ())
     if not types:
         wrong.append("types should not be empty")
-    elif not isinstance(types, list | tuple) or any(one not in _TYPES for one in types):
+    elif not isinstance(types, list | tuple) or not all(isinstance(one, str) and one in _TYPES for one in types):
         wrong.append(f"types should be among {', '.join(_TYPES)}")
-    numbers = _buffering(asked.get("buffering") or {}, older, wrong)
+    buffering = asked.get("buffering") or {}
+    if not isinstance(buffering, dict):
+        raise Invalid("buffering is not an object")
+    numbers = _buffering(buffering, older, wrong)
     if wrong:
         raise Invalid("; ".join(wrong))
     return Subscription(path, schema, tuple(types), protocol, port, target, numbers[0], numbers[1], numbers[2] / 1000)
@@ -98,17 +102,18 @@ def _destination(asked: dict[str, Any], wrong: list[str]) -> tuple[str, int, str
         if isinstance(uri, str) and uri:
             with contextlib.suppress(ValueError):
                 port = urllib.parse.urlsplit(uri).port or port
-        if not isinstance(port, int) or not 0 < port < 65_536:
+        if type(port) is not int or not 0 < port < 65_536:
             wrong.append("port is not provided")
             port = 0
         return protocol, port, ""
-    port = 0
-    parts = urllib.parse.urlsplit("")
     try:
-        parts = urllib.parse.urlsplit(str(uri))
+        parts = urllib.parse.urlsplit(uri)
         port = parts.port or 0
-    except ValueError:
+        if not _VISIBLE.fullmatch(uri):
+            raise ValueError(uri)
+    except (ValueError, TypeError, AttributeError):
         wrong.append("URI is not valid")
+        return protocol, 0, ""
     if parts.scheme != "http":
         wrong.append("URI scheme should be http")
     if parts.hostname not in _HOSTS:
@@ -122,7 +127,7 @@ def _buffering(asked: dict[str, Any], older: bool, wrong: list[str]) -> list[int
     found = []
     for name, (default, default_older, least, most) in _BUFFERING.items():
         value = asked.get(name, default_older if older else default)
-        if not isinstance(value, int) or not least <= value <= most:
+        if type(value) is not int or not least <= value <= most:
             wrong.append(f"buffering {name} should be between {least} and {most}")
             value = default
         found.append(value)

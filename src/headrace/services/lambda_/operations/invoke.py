@@ -38,7 +38,9 @@ def invoke(
             raise RequestTooLargeException.payload(len(event), limits.PAYLOAD_EVENT_BYTES_MAX)
         ctx.transact(lambda inner: events.put(inner, name, event, ctx.request_id, context))
         return {"StatusCode": 202, "Payload": b""}
-    outcome = RUNTIME.run(ctx, target, naming.named_arn(name), event, request_id=ctx.request_id, client_context=context)
+    # Who wants the log waits for its end; others do not wait for what extensions do after the answer.
+    run = RUNTIME.run if log_type == "Tail" else RUNTIME.answer
+    outcome = run(ctx, target, naming.named_arn(name), event, request_id=ctx.request_id, client_context=context)
     result: dict[str, Any] = {"StatusCode": 200, "ExecutedVersion": target.version.version, "Payload": outcome.payload}
     if outcome.error is not None:
         result["FunctionError"] = outcome.error
