@@ -468,7 +468,7 @@ class Environment:
         self.alive = False
         if self._process is not None:
             self._process.kill()
-        self.journal.flush()
+        self.journal.end()
         self.journal.hear = None
         self.telemetry.stop()
         for connection in self._connections.values():

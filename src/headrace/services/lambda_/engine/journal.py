@@ -43,8 +43,8 @@ class Journal:
             del partial[: limits.LOG_LINE_BYTES_MAX]
 
     def event(self, kind: str, record: dict[str, Any]) -> None:
-        """An event of the platform, behind all that was written."""
-        self._finish_lines()
+        """An event of the platform, behind all that the function has written; an extension may be in the middle of a line."""
+        self._finish_line(FUNCTION)
         now_ms = self._now_ms()
         if self.hear is not None:
             self.hear(now_ms, kind, record)
@@ -56,15 +56,21 @@ class Journal:
 
     def say(self, text: str) -> None:
         """A line of the platform that is no event: logs of the format JSON go without it."""
-        self._finish_lines()
+        self._finish_line(FUNCTION)
         if not self._json:
             self._add(text.encode())
 
-    def _finish_lines(self) -> None:
-        for source, partial in self._partial.items():
-            if partial:
-                self._written(bytes(partial), source)
-                partial.clear()
+    def end(self) -> None:
+        """Nothing more will be written."""
+        self._finish_line(FUNCTION)
+        self._finish_line(EXTENSION)
+        self.flush()
+
+    def _finish_line(self, source: str) -> None:
+        partial = self._partial[source]
+        if partial:
+            self._written(bytes(partial), source)
+            partial.clear()
 
     def _written(self, line: bytes, source: str) -> None:
         if self.hear is not None:
