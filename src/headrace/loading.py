@@ -30,10 +30,10 @@ CARDS = (
     Card("logs", ("logs",), ("logs",)),
     Card("cloudwatch", ("cloudwatch",), ("metrics",)),
     Card("lambda_", ("lambda",), ("invoker", "sinks.lambda")),
-    Card("s3", ("s3",), ("objects", "sinks.s3")),
+    Card("s3", ("s3",), ("objects", "sinks.s3", "policies.s3")),
     Card("firehose", ("firehose",), ("sinks.firehose", "batch_sinks.firehose")),
-    Card("sqs", ("sqs",), ("sinks.sqs",)),
-    Card("sns", ("sns",), ("sinks.sns",)),
+    Card("sqs", ("sqs",), ("sinks.sqs", "policies.sqs")),
+    Card("sns", ("sns",), ("sinks.sns", "policies.sns")),
     Card("ses", ("ses", "sesv2")),
     Card("cloudformation", ("cloudformation",)),
     Card(

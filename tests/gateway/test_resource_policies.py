@@ -4,65 +4,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
+from tests.gateway.callers import Make, Service, document, refused, statement
 
-from conftest import REGION, HeadraceServer
-
-Make = Callable[[str], Any]
-Service = Callable[..., Any]
-
-
-def statement(action: Any, effect: str = "Allow", **more: Any) -> dict[str, Any]:
-    return {
-        "Effect": effect,
-        "Action": action,
-        **({} if "Principal" in more or "NotPrincipal" in more else {"Resource": "*"}),
-        **more,
-    }
-
-
-def document(*statements: dict[str, Any]) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
-
-
-def refused(call: Callable[..., Any], **parameters: Any) -> str:
-    with pytest.raises(ClientError) as caught:
-        call(**parameters)
-    answer = caught.value.response
-    assert answer["Error"]["Code"] in (
-        "AccessDeniedException",
-        "AccessDenied",
-        "AuthorizationError",
-        "AuthorizationErrorException",
-    )
-    return str(answer["Error"]["Message"])
-
-
-@pytest.fixture
-def other(account: str) -> str:
-    """Another account."""
-    return f"{(int(account) + 5 * 10**11) % 10**12:012d}"
-
-
-@pytest.fixture
-def user(server: HeadraceServer) -> Callable[..., Make]:
-    """user(account, statement, …) makes clients of the user `ann` with these policies of her own."""
-
-    def make(account: str, *statements: dict[str, Any]) -> Make:
-        iam = server.client("iam", account)
-        iam.create_user(UserName="ann")
-        if statements:
-            iam.put_user_policy(UserName="ann", PolicyName="own", PolicyDocument=document(*statements))
-        key = iam.create_access_key(UserName="ann")["AccessKey"]
-        return lambda service: boto3.client(
-            service, endpoint_url=server.url, region_name=REGION, aws_access_key_id=key["AccessKeyId"],
-            aws_secret_access_key=key["SecretAccessKey"], config=Config(retries={"max_attempts": 0}),
-        )  # fmt: skip
-
-    return make
+from conftest import HeadraceServer
 
 
 @pytest.fixture

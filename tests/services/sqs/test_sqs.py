@@ -65,10 +65,12 @@ def test_create_queue(sqs: Any, account: str) -> None:
 
 
 def test_queue_attributes(sqs: Any, queue: str, account: str) -> None:
-    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "60", "Policy": '{"Version":"2012-10-17"}'})
+    statement = {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "60", "Policy": policy})
     found = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["VisibilityTimeout", "QueueArn", "Policy"])["Attributes"]
     assert found == {
-        "VisibilityTimeout": "60", "QueueArn": f"arn:aws:sqs:us-east-1:{account}:q", "Policy": '{"Version":"2012-10-17"}',
+        "VisibilityTimeout": "60", "QueueArn": f"arn:aws:sqs:us-east-1:{account}:q", "Policy": policy,
     }  # fmt: skip
     sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": ""})
     assert "Attributes" not in sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["Policy"])

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from headrace.operation import Service
 from headrace.ports import Scope
-from headrace.services.sqs import sending, state, workers
+from headrace.services.sqs import access, sending, state, workers
 
 
 class QueueSink:
@@ -20,6 +20,6 @@ class QueueSink:
 SERVICE = Service(
     models=("sqs",),
     operations="headrace.services.sqs.operations",
-    offers={"sinks.sqs": QueueSink()},
+    offers={"sinks.sqs": QueueSink(), "policies.sqs": access.QueuePolicies()},
     workers=workers.WORKERS,
 )

@@ -11,8 +11,28 @@ _RECORDS = (
     "DescribeStreamConsumer", "SubscribeToShard",
 )  # fmt: skip
 
+_MESSAGES = (
+    "SendMessage", "SendMessageBatch", "ReceiveMessage", "DeleteMessage", "DeleteMessageBatch", "ChangeMessageVisibility",
+    "ChangeMessageVisibilityBatch", "GetQueueAttributes", "GetQueueUrl", "ListDeadLetterSourceQueues", "PurgeQueue",
+)  # fmt: skip
+_TOPICS = (
+    "Publish", "PublishBatch", "Subscribe", "GetTopicAttributes", "SetTopicAttributes", "AddPermission", "RemovePermission",
+    "DeleteTopic", "ListSubscriptionsByTopic",
+)  # fmt: skip
+_OBJECTS = (
+    "GetObject", "HeadObject", "GetObjectAttributes", "GetObjectTagging", "GetObjectAcl", "SelectObjectContent", "PutObject",
+    "PutObjectTagging", "DeleteObject", "DeleteObjects", "DeleteObjectTagging", "CopyObject", "CreateMultipartUpload",
+    "UploadPart", "UploadPartCopy", "CompleteMultipartUpload", "AbortMultipartUpload", "ListParts", "ListMultipartUploads",
+    "HeadBucket", "ListObjects", "ListObjectsV2", "ListObjectVersions", "GetBucketLocation", "GetBucketVersioning",
+    "GetBucketTagging", "PutBucketTagging", "GetBucketNotificationConfiguration", "PutBucketNotificationConfiguration",
+    "GetBucketLifecycleConfiguration", "PutBucketLifecycleConfiguration", "PutBucketVersioning", "GetBucketEncryption",
+)  # fmt: skip
+
 SHARED: Mapping[str, frozenset[str]] = {
     "kinesis": frozenset(_RECORDS),
+    "sqs": frozenset(_MESSAGES),
+    "sns": frozenset(_TOPICS),
+    "s3": frozenset(_OBJECTS),
 }
 
 
@@ -39,6 +59,20 @@ def is_elsewhere(value: str, account: str) -> bool:
     return value.count(":") > 1 and f":{account}:" not in f":{value}"
 
 
+def _by_url(parameters: Mapping[str, Any], account: str) -> bool:
+    url = parameters.get("QueueUrl")
+    if url is None:
+        return bool(parameters.get("QueueOwnerAWSAccountId", account) != account)
+    return f"/{account}/" not in url
+
+
+def _by_bucket(parameters: Mapping[str, Any], account: str) -> bool:
+    return "Bucket" in parameters
+
+
 _FINDERS: Mapping[str, Callable[[Mapping[str, Any], str], bool]] = {
     "kinesis": _by_arn("StreamARN", "ConsumerARN"),
+    "sqs": _by_url,
+    "sns": _by_arn("TopicArn", "TargetArn"),
+    "s3": _by_bucket,
 }

@@ -1,12 +1,13 @@
-"""Operations on who may use a bucket: its policy and its public access block. Both are kept and shown, and not evaluated."""
+"""Operations on who may use a bucket: its policy, and its public access block, which is kept and shown alone."""
 
 import json
 from typing import Any
 
 from headrace.operation import Context, operation
+from headrace.ports import RESOURCE_POLICIES_TOPIC, MalformedPolicy
 from headrace.services.s3 import errors, limits, state
+from headrace.services.s3.access import POLICY
 
-POLICY = "policy"
 PUBLIC_ACCESS_BLOCK = "public-access-block"
 _BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 
@@ -22,11 +23,16 @@ def get_bucket_policy(ctx: Context, *, bucket: str, expected_bucket_owner: str |
 
 @operation(accepts=("content_md5", "checksum_algorithm", "confirm_remove_self_bucket_access"))
 def put_bucket_policy(ctx: Context, *, bucket: str, policy: str, expected_bucket_owner: str | None = None) -> None:
-    """Keep a policy. Differs from AWS: it is not evaluated, so it neither allows nor denies anything."""
+    """Say who may do what with a bucket and its objects; what was said before is replaced."""
     found = state.bucket(ctx, bucket, expected_bucket_owner)
     _check_policy(policy)
+    try:
+        ctx.ports.authority.check_policy(policy)
+    except MalformedPolicy as error:
+        raise errors.MalformedPolicy(str(error)) from None
     found.configurations[POLICY] = policy
     state.BUCKETS.put(ctx.tx, found, bucket)
+    ctx.tx.announce(RESOURCE_POLICIES_TOPIC)
 
 
 def _check_policy(policy: str) -> None:
@@ -57,6 +63,7 @@ def delete_bucket_policy(ctx: Context, *, bucket: str, expected_bucket_owner: st
     found = state.bucket(ctx, bucket, expected_bucket_owner)
     found.configurations.pop(POLICY, None)
     state.BUCKETS.put(ctx.tx, found, bucket)
+    ctx.tx.announce(RESOURCE_POLICIES_TOPIC)
 
 
 @operation(read_only=True)

@@ -4,6 +4,7 @@ from typing import Any
 
 from headrace.layers import tags as tag_rows
 from headrace.operation import Context, operation
+from headrace.ports import RESOURCE_POLICIES_TOPIC
 from headrace.services.s3 import errors, limits, rules, shapes, state
 from headrace.services.s3.listing import Place
 
@@ -38,6 +39,7 @@ def create_bucket(
     if before is None:
         made = state.Bucket(bucket, ctx.ids.hex(24), ctx.account, ctx.region, ctx.clock.now())
         state.BUCKETS.put(ctx.tx, made, bucket)
+        ctx.tx.announce(RESOURCE_POLICIES_TOPIC)
         if wanted.get("Tags"):
             tag_rows.add(ctx.tx, made.arn, rules.tags_of_set(wanted["Tags"], limits.BUCKET_TAGS_MAX))
     return {"Location": f"/{bucket}", "BucketArn": f"arn:aws:s3:::{bucket}"}
@@ -74,6 +76,7 @@ def delete_bucket(ctx: Context, *, bucket: str, expected_bucket_owner: str | Non
         state.doom_parts(ctx, upload.id)
     state.UPLOADS.delete_all(ctx.tx, found.id)
     state.BUCKETS.delete(ctx.tx, bucket)
+    ctx.tx.announce(RESOURCE_POLICIES_TOPIC)
     tag_rows.drop(ctx.tx, found.arn)
 
 

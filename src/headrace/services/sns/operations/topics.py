@@ -5,10 +5,11 @@ from typing import Any
 
 from headrace.layers import tags as tag_rows
 from headrace.operation import Context, operation
-from headrace.services.sns import errors, limits, paging, state
+from headrace.ports import RESOURCE_POLICIES_TOPIC, MalformedPolicy
+from headrace.services.sns import access, errors, limits, paging, state
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,256}\Z")
-# Kept and reported. The policy has no effect: a topic is used by its own account alone.
+# DeliveryPolicy and TracingConfig are kept and reported.
 _ATTRIBUTES = frozenset({"DisplayName", "Policy", "DeliveryPolicy", "TracingConfig"})
 
 
@@ -24,7 +25,7 @@ def create_topic(
         raise errors.invalid("Topic Name")
     wanted = {key: value for key, value in given.items() if key != "FifoTopic"}
     for key, value in wanted.items():
-        _check_attribute(key, value)
+        _check_attribute(ctx, key, value)
     before = state.TOPICS.get(ctx.tx, ctx.account, ctx.region, name)
     if before is not None:
         if any(before.attributes.get(key, "") != value for key, value in wanted.items()):
@@ -37,11 +38,19 @@ def create_topic(
     return {"TopicArn": topic.arn}
 
 
-def _check_attribute(name: str, value: str | None) -> None:
+def _check_attribute(ctx: Context, name: str, value: str | None) -> None:
     if name == "KmsMasterKeyId" and not value:
         return
     if name not in _ATTRIBUTES:
         raise errors.invalid(f"AttributeName Reason: Headrace does not support the attribute {name}")
+    if name != access.POLICY:
+        return
+    if value:
+        try:
+            ctx.ports.authority.check_policy(value)
+        except MalformedPolicy as error:
+            raise errors.invalid(f"Policy Error: {error}") from None
+    ctx.tx.announce(RESOURCE_POLICIES_TOPIC)
 
 
 @operation
@@ -53,6 +62,7 @@ def delete_topic(ctx: Context, *, topic_arn: str) -> None:
         return
     state.TOPICS.delete(ctx.tx, topic.account, topic.region, topic.name)
     state.SUBSCRIPTIONS.delete_all(ctx.tx, topic.arn)
+    ctx.tx.announce(RESOURCE_POLICIES_TOPIC)
     tag_rows.drop(ctx.tx, topic.arn)
 
 
@@ -89,7 +99,7 @@ def get_topic_attributes(ctx: Context, *, topic_arn: str) -> dict[str, Any]:
 def set_topic_attributes(ctx: Context, *, topic_arn: str, attribute_name: str, attribute_value: str | None = None) -> None:
     """Change a setting of a topic."""
     topic = state.find(ctx, topic_arn)
-    _check_attribute(attribute_name, attribute_value)
+    _check_attribute(ctx, attribute_name, attribute_value)
     topic.attributes.pop(attribute_name, None)
     if attribute_value:
         topic.attributes[attribute_name] = attribute_value

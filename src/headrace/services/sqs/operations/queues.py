@@ -4,7 +4,8 @@ from typing import Any
 
 from headrace.layers import tags as tag_rows
 from headrace.operation import Context, operation
-from headrace.services.sqs import errors, limits, naming, rules, state
+from headrace.ports import RESOURCE_POLICIES_TOPIC, MalformedPolicy
+from headrace.services.sqs import access, errors, limits, naming, rules, state
 
 
 @operation
@@ -27,11 +28,24 @@ def create_queue(
                 )
         return {"QueueUrl": naming.url(ctx, before)}
     now = ctx.clock.now()
+    _check_policy(ctx, given)
     queue = state.Queue(queue_name, ctx.ids.hex(16), ctx.account, ctx.region, now, now, given)
     state.save(ctx.tx, queue)
     if tags:
         tag_rows.add(ctx.tx, queue.arn, tags)
     return {"QueueUrl": naming.url(ctx, queue)}
+
+
+def _check_policy(ctx: Context, attributes: dict[str, str]) -> None:
+    """InvalidAttributeValue unless a policy can be evaluated; what was decided by the old one is forgotten."""
+    if access.POLICY not in attributes:
+        return
+    if attributes[access.POLICY]:
+        try:
+            ctx.ports.authority.check_policy(attributes[access.POLICY])
+        except MalformedPolicy:
+            raise errors.bad_attribute(access.POLICY) from None
+    ctx.tx.announce(RESOURCE_POLICIES_TOPIC)
 
 
 def _effective(queue: state.Queue, name: str) -> str:
@@ -110,6 +124,7 @@ def delete_queue(ctx: Context, *, queue_url: str) -> None:
     tag_rows.drop(ctx.tx, queue.arn)
     state.doom(ctx.tx, queue)
     ctx.tx.announce(queue.topic)
+    ctx.tx.announce(RESOURCE_POLICIES_TOPIC)
 
 
 @operation(transaction=False)
@@ -144,6 +159,7 @@ def set_queue_attributes(ctx: Context, *, queue_url: str, attributes: dict[str, 
     queue = state.find(ctx, queue_url)
     given = rules.check_attributes(attributes)
     _check_redrive(ctx, given)
+    _check_policy(ctx, given)
     queue.attributes = {name: value for name, value in {**queue.attributes, **given}.items() if value}
     queue.modified_at = ctx.clock.now()
     state.save(ctx.tx, queue)
