@@ -27,6 +27,9 @@ COLLECT_AFTER = (10_000, 20, 20)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The settings, and what is watched while the server runs."""
     parser.add_argument("--watch", metavar="FOLDER", help="deploy the folder's template, and take over what changes in it")
+    parser.add_argument(
+        "--debug", dest="lambda_debug", metavar="FUNCTION[:PORT]", help="let a function wait for a debugger when it starts"
+    )
     parser.add_argument("--stack", help="with --watch: the stack's name (default: the folder's)")
     parser.add_argument(
         "--parameter", action="append", default=[], metavar="NAME=VALUE", help="with --watch: a parameter of the template"

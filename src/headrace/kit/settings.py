@@ -47,6 +47,9 @@ class Settings:
         "", "The Python with apache-flink that runs PyFlink programs; empty: the server's, if it has it."
     )
     flink_memory_mib: int = _setting(1024, "The memory of a Flink application's task manager here, in MiB.")
+    lambda_debug: str = _setting(
+        "", "Functions that wait for a debugger when they start, as NAME:PORT with commas between. For development."
+    )
     video_ice_servers: str = _setting(
         "",
         "STUN and TURN servers for WebRTC, with spaces between: stun:HOST:PORT, turn:USER:PASSWORD@HOST:PORT?transport=udp.",

@@ -1,5 +1,6 @@
 """Runs functions on behalf of callers: the engine with what the service knows of functions, roles, logs and metrics."""
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from headrace.operation import Context
 from headrace.ports import Unwired
 from headrace.services.lambda_ import answering, limits, lineage, naming, packages, reports, shapes, state
 from headrace.services.lambda_.durable import waiting
-from headrace.services.lambda_.engine import runtimes, sandbox
+from headrace.services.lambda_.engine import debugging, runtimes, sandbox
 from headrace.services.lambda_.engine.engine import Engine, EngineSettings
 from headrace.services.lambda_.engine.function import Function, LogSettings, Outcome, Request, Stopped, Throttled
 from headrace.services.lambda_.errors import (
@@ -25,6 +26,8 @@ from headrace.services.lambda_.state import Code, Version
 
 PRINCIPAL = "lambda.amazonaws.com"
 _PREPARED_MAX = 1000
+
+log = logging.getLogger(__name__)
 _OF_LANGUAGE: Mapping[str, Mapping[str, str]] = {
     "python": {"PYTHONPATH": "/var/runtime"},
     "node": {"NODE_PATH": "/opt/nodejs/node_modules:/opt/nodejs/node20/node_modules:/var/runtime/node_modules:/var/task"},
@@ -116,7 +119,13 @@ class Runtime:
                 environment=environment(ctx, version),
                 logs=LogSettings(*shapes.log_settings(version)),
                 credentials=lambda: role_variables(ctx, version),
+                debug_port=debugging.port_of(ctx.settings.lambda_debug, version.name, version.runtime),
             )
+            if found.debug_port:
+                if problem := debugging.missing(version.runtime):
+                    raise InvalidParameterValueException(problem)
+                log.info("%s waits for a debugger on port %d", version.name, found.debug_port)
+                found = debugging.prepared(found)
             with self._lock:
                 if len(self._prepared) >= _PREPARED_MAX:
                     self._prepared.clear()
@@ -174,7 +183,8 @@ class Runtime:
         )  # fmt: skip
         engine = self.engine(ctx)
         try:
-            outcome = engine.invoke(self.prepared(ctx, target), request, target.reserved)
+            function = self.prepared(ctx, target)
+            outcome = engine.invoke(function, request, 1 if function.debug_port else target.reserved)
         except Throttled as throttled:
             reporter.metrics(ctx, reports.count("Throttles", version.name))
             raise TooManyRequestsException.throttled(throttled.reason) from None

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.services.lambda_ import limits
-from headrace.services.lambda_.engine import memory
+from headrace.services.lambda_.engine import debugging, memory
 from headrace.services.lambda_.engine.environment import FAILURE, TIMEOUT, Environment, Exited
 from headrace.services.lambda_.engine.extensions import EXTERNAL_SHUTDOWN_SECONDS, ExtensionFailed
 from headrace.services.lambda_.engine.freezing import Freezer
@@ -177,6 +177,10 @@ class Engine:
             environment.expires_at = environment.started_at + min(seconds * 0.8, limits.ENVIRONMENT_AGE_SECONDS_MAX)
             named = {**variables, "AWS_LAMBDA_LOG_STREAM_NAME": stream}
             folder = self._settings.folder / f"{slot}-{uuid.uuid4().hex[:8]}"
+            if function.debug_port:
+                sandbox = Sandbox(network="host", bubblewrap=self._settings.bubblewrap, more=debugging.PACKAGES)
+                self._in_starter(lambda: environment.spawn(sandbox, folder, self._group(), named, None))
+                return environment
             nursery = self._nursery()
             if nursery is not None:
                 with contextlib.suppress(OSError):

@@ -144,7 +144,8 @@ class Environment:
 
     def freeze(self) -> None:
         """Let it stand still until `thaw`: it is idle."""
-        if self._process is not None and not self.frozen:
+        # A debugger speaks to its program at any time.
+        if self._process is not None and not self.frozen and not self.function.debug_port:
             self.frozen = True
             freezing.freeze(self.group, self._process.pid)
 

@@ -32,6 +32,8 @@ class Function:
     memory_mib: int = 128
     timeout_seconds: float = 3
     temporary_mib: int = 512
+    debug_port: int = 0
+    """Wait for a debugger on this port of the host when starting; 0: do not."""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     logs: LogSettings = LogSettings()
     credentials: Callable[[], tuple[Mapping[str, str], float]] = field(default=lambda: ({}, 86_400.0), repr=False, compare=False)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from headrace.services.lambda_.engine import runtimes
+from headrace.services.lambda_.engine import debugging, runtimes
 from headrace.services.lambda_.engine.function import Function
 
 BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
@@ -50,11 +50,13 @@ class Place:
 class Sandbox:
     """Builds the commands of execution environments."""
 
-    def __init__(self, *, network: str = "server", bubblewrap: str | None = None, hosts: Path = HOSTS) -> None:
+    def __init__(
+        self, *, network: str = "server", bubblewrap: str | None = None, hosts: Path = HOSTS, more: tuple[str, ...] = ()
+    ) -> None:
         self.python = os.path.realpath(sys.executable)
         self.network = network
         self._hosts = hosts
-        self._packages = [path for name in RUNTIME_PACKAGES if (path := _find(name)) is not None]
+        self._packages = [path for name in (*RUNTIME_PACKAGES, *more) if (path := _find(name)) is not None]
         self.root = os.geteuid() == 0
         found = shutil.which("bwrap") if bubblewrap is None else bubblewrap
         self._bubblewrap, self._why_not = _try(found, self.python, self.root) if found else ("", "it is not installed")
@@ -125,12 +127,15 @@ class Sandbox:
         top = "/opt" if self._bubblewrap else str(function.layers or "/opt")
         if language == "node":
             script = "/var/runtime/node_runtime.mjs" if self._bubblewrap else str(NODE_RUNTIME)
-            return runtimes.node_command(self.node, script, function.memory_mib, function.handler)
+            command = runtimes.node_command(self.node, script, function.memory_mib, function.handler)
+            return debugging.node_command(command, function.debug_port) if function.debug_port else command
         if language == "java":
             return runtimes.java_command(self.java, place.task, top, function.memory_mib, function.handler)
         if language == "provided":
             own = f"{place.task}/bootstrap"
             return [own if (function.code / "bootstrap").exists() else f"{top}/bootstrap"]
+        if function.debug_port:
+            return debugging.python_command(self.python, place.path, function.debug_port, function.handler)
         return []
 
     def extensions(self, function: Function) -> list[str]:
