@@ -463,3 +463,15 @@ def test_invoke__an_extension_that_may_not_be_executed(caller: Any) -> None:
     answer = caller.call(name)
     assert answer["errorType"] == "Extension.LaunchError"
     assert answer["errorMessage"].endswith(" Error: fork/exec /opt/extensions/plain: permission denied")
+
+
+@pytest.mark.parametrize("bubblewrap", [None, "/nonexistent/bwrap"])
+def test_extension__is_told_when_the_engine_stops(
+    open_workbench: Callable[..., Workbench], layer: Any, bubblewrap: str | None
+) -> None:
+    own = open_workbench(bubblewrap=bubblewrap)
+    folder = own.folder / "layer"
+    layer(one=LISTENS).rename(folder)
+    ran = own.run(own.function(ECHO, layers=folder, memory_mib=512))
+    own.engine.stop()
+    assert "one told to end: spindown True\n" in ran.lines
