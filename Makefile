@@ -106,7 +106,13 @@ build/functions/.ready: tests/e2e/functions/requirements.txt tests/e2e/functions
 	@if command -v npm >/dev/null; then npm install --silent --no-audit --no-fund --prefix build/functions/node/nodejs; fi
 	@touch $@
 
-functions: $(VENV) build/functions/.ready ## run functions that others wrote: Powertools, middy, FastAPI
+FUNCTION := tests/e2e/functions/java
+build/functions/java/.ready: $(FUNCTION)/pom.xml $(FUNCTION)/src/main/java/bank/Payments.java | build/functions/.ready
+	@if command -v mvn >/dev/null; then echo "Building the Java function ..."; $(MAKE) --silent java-runtime && \
+	  mvn --quiet --batch-mode -f $(FUNCTION)/pom.xml process-classes; else mkdir -p $(@D); fi
+	@touch $@
+
+functions: $(VENV) build/functions/.ready build/functions/java/.ready ## run functions that others wrote: Powertools, middy, FastAPI, Java
 	$(BIN)/pytest tests/e2e/functions $(ARGS)
 
 java-runtime: ## fetch AWS's client for Java functions into the cache (once; needs Maven)

@@ -269,3 +269,29 @@ def lines_of(client: Callable[..., Any], wanted: str) -> list[str]:
 
     found: list[str] = eventually(look)
     return found
+
+
+def test_java(make: Callable[..., Any], client: Callable[..., Any]) -> None:
+    classes = BUILD / "java" / "classes"
+    if not classes.is_dir():
+        pytest.skip("Maven was not there")
+    functions = make("java17", "bank.Payments::handleRequest", None, zipped(classes), SnapStart={"ApplyOn": "PublishedVersions"})
+    assert functions.get_function_configuration(FunctionName="f")["SnapStart"] == {
+        "ApplyOn": "PublishedVersions",
+        "OptimizationStatus": "Off",
+    }
+    assert call(functions, {"id": "p1", "cents": 250}) == {"id": "p1", "count": 1, "name": "f", "enough": True}
+    assert call(functions, {"id": "p2", "cents": 1})["count"] == 2, "the environment is warm"
+    kept = client("dynamodb").scan(TableName="idempotency")["Items"]
+    assert {item["id"]["S"]: item["cents"]["N"] for item in kept} == {"p1": "250", "p2": "1"}
+    assert lines_of(client, "paying p1")
+    failed = functions.invoke(FunctionName="f", Payload=json.dumps({"id": "p3", "cents": -1}).encode())
+    error = json.loads(failed["Payload"].read())
+    assert (failed["FunctionError"], error["errorType"]) == ("Unhandled", "java.lang.IllegalArgumentException")
+    assert error["errorMessage"] == "negative: -1"
+    assert call(functions, {"id": "p4", "cents": 4})["count"] == 3, "an exception does not end the environment"
+    functions.update_function_configuration(FunctionName="f", Handler="bank.Payments::queue", SnapStart={"ApplyOn": "None"})
+    assert functions.get_function_configuration(FunctionName="f")["SnapStart"]["ApplyOn"] == "None"
+    assert call(functions, {"Records": [{"messageId": "1", "body": "a"}, {"messageId": "2", "body": "b"}]}) == ["a", "b"]
+    functions.update_function_configuration(FunctionName="f", Handler="bank.Payments::reversed")
+    assert call(functions, 123) == 321

@@ -61,7 +61,7 @@ def configuration(
         "PackageType": "Zip",
         "Architectures": version.architectures,
         "EphemeralStorage": {"Size": version.temporary_mib},
-        "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
+        "SnapStart": {"ApplyOn": version.snap_start, "OptimizationStatus": "Off"},
         "LoggingConfig": _logging(version),
     }
     if version.environment is not None:

@@ -76,6 +76,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     modified_at: float
     revision_id: str
     durable: dict[str, Any] | None = None
+    snap_start: str = "None"
 
 
 class Alias(msgspec.Struct, frozen=True):

@@ -181,6 +181,9 @@ class Sandbox:
         if not self.private_network:
             visible += ["/etc/resolv.conf", "/etc/nsswitch.conf"]
         command += ["--ro-bind", str(self._hosts), "/etc/hosts"]
+        if self.java:
+            # Distributions keep a JVM's settings here, and it does not start without them.
+            visible += sorted(str(path) for path in Path("/etc").glob("java-*"))
         for name in visible:
             command += ["--ro-bind-try", name, name]
         command += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--size", _SHARED_BYTES, "--tmpfs", "/dev/shm"]

@@ -14,7 +14,7 @@ from headrace.services.lambda_.naming import LATEST, FunctionName
 from headrace.services.lambda_.state import Function, Version
 
 
-@operation(transaction=False, accepts=("snap_start",))
+@operation(transaction=False)
 def create_function(
     ctx: Context, *, function_name: str, role: str, code: dict[str, Any], runtime: str | None = None, handler: str | None = None,
     description: str | None = None, timeout: int | None = None, memory_size: int | None = None, publish: bool | None = None,
@@ -22,6 +22,7 @@ def create_function(
     layers: list[str] | None = None, architectures: list[str] | None = None, ephemeral_storage: dict[str, int] | None = None,
     logging_config: dict[str, str] | None = None, dead_letter_config: dict[str, str] | None = None,
     tracing_config: dict[str, str] | None = None, durable_config: dict[str, Any] | None = None,
+    snap_start: dict[str, str] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Make a function from a zip file.
 
@@ -50,6 +51,7 @@ def create_function(
             "architectures": architectures or ["x86_64"],
             **settings,
             "durable": rules.durable(durable_config),
+            "snap_start": (snap_start or {}).get("ApplyOn") or "None",
         }
         latest = Version(
             name=name.name, version=LATEST, role=role, handler=handler, runtime=rules.check_runtime(runtime), code=package,
@@ -119,13 +121,14 @@ def update_function_code(
     return result
 
 
-@operation(transaction=False, accepts=("snap_start",))
+@operation(transaction=False)
 def update_function_configuration(
     ctx: Context, *, function_name: str, role: str | None = None, handler: str | None = None, description: str | None = None,
     timeout: int | None = None, memory_size: int | None = None, environment: dict[str, Any] | None = None,
     runtime: str | None = None, dead_letter_config: dict[str, str] | None = None, tracing_config: dict[str, str] | None = None,
     revision_id: str | None = None, layers: list[str] | None = None, ephemeral_storage: dict[str, int] | None = None,
     logging_config: dict[str, str] | None = None, durable_config: dict[str, Any] | None = None,
+    snap_start: dict[str, str] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Change what is given; the rest stays."""
     name = _unqualified(naming.parse(ctx, function_name))
@@ -134,6 +137,8 @@ def update_function_configuration(
     changes.update({key: value for key, value in plain.items() if value is not None})
     if runtime is not None:
         changes["runtime"] = rules.check_runtime(runtime)
+    if snap_start is not None:
+        changes["snap_start"] = snap_start.get("ApplyOn") or "None"
     if role is not None:
         invocations.check_role(ctx, role, name.name)
 
