@@ -29,7 +29,7 @@ CARDS = (
     Card("kinesis", ("kinesis",), ("sources.kinesis", "sinks.kinesis", "batch_sinks.kinesis", "policies.kinesis")),
     Card("logs", ("logs",), ("logs",)),
     Card("cloudwatch", ("cloudwatch",), ("metrics",)),
-    Card("lambda_", ("lambda",), ("invoker", "sinks.lambda")),
+    Card("lambda_", ("lambda",), ("invoker", "sinks.lambda", "policies.lambda")),
     Card("s3", ("s3",), ("objects", "sinks.s3", "policies.s3")),
     Card("firehose", ("firehose",), ("sinks.firehose", "batch_sinks.firehose")),
     Card("sqs", ("sqs",), ("sinks.sqs", "policies.sqs")),

@@ -1,6 +1,8 @@
 """Policies of queues, topics and buckets, seen by boto3: who is let in, from the account and from others, and who is kept out."""
 
+import io
 import json
+import zipfile
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +12,10 @@ from tests.gateway.callers import Make, Service, document, refused, statement
 
 from conftest import HeadraceServer
 
-Shared = tuple[Any, str]
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+}
 
 
 @pytest.fixture
@@ -138,3 +143,41 @@ def test_bucket__whose_it_is_follows_its_owner(server: HeadraceServer, other: st
     refused(s3.get_object, Bucket=name, Key="mine")
     root.delete_object(Bucket=name, Key="mine")
     root.delete_bucket(Bucket=name)
+
+
+def function(client: Service) -> tuple[Any, str]:
+    """Lambda of the owner, and the ARN of a function that gives its event back."""
+    role = client("iam").create_role(RoleName="r", AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("f.py", "def handler(event, context):\n    return event\n")
+    made = client("lambda").create_function(
+        FunctionName="f", Runtime="python3.11", Role=role, Handler="f.handler", Code={"ZipFile": archive.getvalue()}
+    )
+    return client("lambda"), str(made["FunctionArn"])
+
+
+def test_function__other_accounts_invoke_what_they_may(
+    client: Service, server: HeadraceServer, other: str, user: Callable[..., Make]
+) -> None:
+    owner, arn = function(client)
+    root, ann = server.client("lambda", other), user(other, statement("lambda:InvokeFunction"))("lambda")
+    for caller in (root, ann):
+        refused(caller.invoke, FunctionName=arn, Payload=b"1")
+    allow = {"StatementId": "theirs", "Action": "lambda:InvokeFunction", "Principal": other}
+    owner.add_permission(FunctionName="f", **allow)
+    for caller in (root, ann):
+        assert caller.invoke(FunctionName=arn, Payload=b"1")["Payload"].read() == b"1"
+    refused(root.get_function, FunctionName=arn)
+    version = owner.publish_version(FunctionName="f")["Version"]
+    refused(root.invoke, FunctionName=f"{arn}:{version}", Payload=b"1")
+    owner.add_permission(FunctionName="f", Qualifier=version, **allow)
+    assert root.invoke(FunctionName=f"{arn}:{version}", Payload=b"2")["Payload"].read() == b"2"
+    owner.remove_permission(FunctionName="f", StatementId="theirs")
+    refused(root.invoke, FunctionName=arn, Payload=b"1")
+    deny = statement("lambda:InvokeFunction", "Deny", Principal="*", Resource=arn, Sid="no")
+    owner.put_resource_policy(ResourceArn=arn, Policy=document(deny))
+    refused(ann.invoke, FunctionName=arn, Payload=b"1")
+    assert owner.invoke(FunctionName="f", Payload=b"3")["Payload"].read() == b"3"
+    with pytest.raises(owner.exceptions.InvalidParameterValueException):
+        owner.put_resource_policy(ResourceArn=arn, Policy=document({**deny, "Principal": {"AWS": "ann"}}))

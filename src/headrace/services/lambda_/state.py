@@ -29,6 +29,7 @@ import msgspec
 from headrace.layers import tags
 from headrace.layers.records import Records
 from headrace.operation import Context
+from headrace.ports import RESOURCE_POLICIES_TOPIC
 from headrace.services.lambda_ import naming
 from headrace.services.lambda_.errors import ResourceNotFoundException
 from headrace.services.lambda_.naming import LATEST, FunctionName
@@ -293,6 +294,7 @@ def delete_function(ctx: Context, name: FunctionName) -> None:
     FUNCTIONS.delete(ctx.tx, *name[:3])
     SIGNED_BY.delete(ctx.tx, *name[:3])
     ctx.tx.announce(PROVISIONED_TOPIC)
+    ctx.tx.announce(RESOURCE_POLICIES_TOPIC)
     tags.drop(ctx.tx, naming.function_arn(*name[:3]))
 
 

@@ -15,6 +15,10 @@ _MESSAGES = (
     "SendMessage", "SendMessageBatch", "ReceiveMessage", "DeleteMessage", "DeleteMessageBatch", "ChangeMessageVisibility",
     "ChangeMessageVisibilityBatch", "GetQueueAttributes", "GetQueueUrl", "ListDeadLetterSourceQueues", "PurgeQueue",
 )  # fmt: skip
+_FUNCTIONS = (
+    "Invoke", "InvokeAsync", "InvokeWithResponseStream", "GetFunction", "GetFunctionConfiguration", "GetAlias", "ListAliases",
+    "ListVersionsByFunction", "UpdateFunctionCode", "PublishVersion",
+)  # fmt: skip
 _TOPICS = (
     "Publish", "PublishBatch", "Subscribe", "GetTopicAttributes", "SetTopicAttributes", "AddPermission", "RemovePermission",
     "DeleteTopic", "ListSubscriptionsByTopic",
@@ -33,6 +37,7 @@ SHARED: Mapping[str, frozenset[str]] = {
     "sqs": frozenset(_MESSAGES),
     "sns": frozenset(_TOPICS),
     "s3": frozenset(_OBJECTS),
+    "lambda": frozenset(_FUNCTIONS),
 }
 
 
@@ -75,4 +80,5 @@ _FINDERS: Mapping[str, Callable[[Mapping[str, Any], str], bool]] = {
     "sqs": _by_url,
     "sns": _by_arn("TopicArn", "TargetArn"),
     "s3": _by_bucket,
+    "lambda": _by_arn("FunctionName"),
 }

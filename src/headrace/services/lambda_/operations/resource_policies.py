@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from headrace.operation import Context, operation
+from headrace.ports import RESOURCE_POLICIES_TOPIC, MalformedPolicy
 from headrace.services.lambda_ import naming, state
 from headrace.services.lambda_.errors import (
     InvalidParameterValueException,
@@ -18,15 +19,17 @@ from headrace.services.lambda_.state import Policy
 def put_resource_policy(ctx: Context, *, resource_arn: str, policy: str, revision_id: str | None = None) -> dict[str, Any]:
     """Replace the policy of a function, version or alias.
 
-    Differs from AWS: kept and shown, not asked when somebody invokes; a statement without a Sid gets one, the document's Id is
-    `default`; a policy that lets everybody in is not refused.
+    Differs from AWS: services of the server need none to invoke the function; a statement without a Sid gets one, the document's
+    Id is `default`; a policy that lets everybody in is not refused.
     """
     name = _named(ctx, resource_arn)
     old = state.POLICIES.get(ctx.tx, *name[:3], name.qualifier or "")
     if revision_id is not None and (old is None or old.revision_id != revision_id):
         raise PreconditionFailedException.revision()
     new = Policy(ctx.ids.uuid(), [{"Sid": ctx.ids.uuid(), **statement} for statement in _statements(policy)])
+    _check(ctx, new)
     state.POLICIES.put(ctx.tx, new, *name[:3], name.qualifier or "")
+    ctx.tx.announce(RESOURCE_POLICIES_TOPIC)
     return _shape(new)
 
 
@@ -44,6 +47,14 @@ def delete_resource_policy(ctx: Context, *, resource_arn: str, revision_id: str 
         raise PreconditionFailedException.revision()
     _find(ctx, name)
     state.POLICIES.delete(ctx.tx, *name[:3], name.qualifier or "")
+    ctx.tx.announce(RESOURCE_POLICIES_TOPIC)
+
+
+def _check(ctx: Context, policy: Policy) -> None:
+    try:
+        ctx.ports.authority.check_policy(_shape(policy)["Policy"])
+    except MalformedPolicy as error:
+        raise InvalidParameterValueException(f"The resource policy can't be evaluated: {error}") from None
 
 
 def _named(ctx: Context, arn: str) -> FunctionName:

@@ -5,6 +5,7 @@ from typing import Any
 
 from headrace.layers import tags as tag_layer
 from headrace.operation import Context, operation
+from headrace.ports import RESOURCE_POLICIES_TOPIC
 from headrace.services.lambda_ import destinations, limits, naming, provisioning, shapes, state
 from headrace.services.lambda_.errors import (
     InvalidParameterValueException,
@@ -105,7 +106,7 @@ def add_permission(
     revision_id: str | None = None, principal_org_id: str | None = None, function_url_auth_type: str | None = None,
     invoked_via_function_url: bool | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Add a statement to a function's policy. Differs from AWS: kept and shown, not yet asked when somebody invokes."""
+    """Add a statement to a function's policy. Differs from AWS: services of the server need none to invoke it."""
     name = naming.parse(ctx, function_name, qualifier)
     state.resolve(ctx.tx, name)
     policy = _policy(ctx, name) or Policy("", [])
@@ -144,6 +145,7 @@ def add_permission(
     if len(_policy_text(policy).encode()) > limits.POLICY_BYTES_MAX:
         raise PolicyLengthExceededException(f"The final policy size is bigger than the limit ({limits.POLICY_BYTES_MAX}).")
     state.POLICIES.put(ctx.tx, policy, *name[:3], name.qualifier or "")
+    ctx.tx.announce(RESOURCE_POLICIES_TOPIC)
     return {"Statement": json.dumps(statement, separators=(",", ":"))}
 
 
@@ -164,6 +166,7 @@ def remove_permission(
         state.POLICIES.put(ctx.tx, Policy(ctx.ids.uuid(), left), *name[:3], name.qualifier or "")
     else:
         state.POLICIES.delete(ctx.tx, *name[:3], name.qualifier or "")
+    ctx.tx.announce(RESOURCE_POLICIES_TOPIC)
 
 
 @operation(read_only=True)

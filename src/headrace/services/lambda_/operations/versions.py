@@ -3,6 +3,7 @@
 from typing import Any
 
 from headrace.operation import Context, operation
+from headrace.ports import RESOURCE_POLICIES_TOPIC
 from headrace.services.lambda_ import limits, naming, rules, shapes, state
 from headrace.services.lambda_.errors import (
     InvalidParameterValueException,
@@ -92,6 +93,7 @@ def delete_alias(ctx: Context, *, function_name: str, name: str) -> None:
     state.EVENT_CONFIGS.delete(ctx.tx, *function[:3], name)
     state.drop_provisioned(ctx, function, name)
     state.POLICIES.delete(ctx.tx, *function[:3], name)
+    ctx.tx.announce(RESOURCE_POLICIES_TOPIC)
 
 
 @operation(read_only=True)
