@@ -28,6 +28,7 @@ import analytics_stream  # noqa: E402
 import fanout  # noqa: E402
 import functions  # noqa: E402
 import kinesis  # noqa: E402
+import kinesis_readers  # noqa: E402
 import requests_per_second  # noqa: E402
 import startup  # noqa: E402
 import store_commits  # noqa: E402
@@ -37,6 +38,7 @@ import video_playback  # noqa: E402
 PARTS = {
     "requests": requests_per_second.measure,
     "kinesis": kinesis.measure,
+    "kinesis-readers": kinesis_readers.measure,
     "store": store_commits.measure,
     "startup": startup.measure,
     "functions": functions.measure,
