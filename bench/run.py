@@ -29,6 +29,7 @@ import fanout  # noqa: E402
 import functions  # noqa: E402
 import kinesis  # noqa: E402
 import kinesis_readers  # noqa: E402
+import kinesis_retained  # noqa: E402
 import requests_per_second  # noqa: E402
 import startup  # noqa: E402
 import store_commits  # noqa: E402
@@ -39,6 +40,7 @@ PARTS = {
     "requests": requests_per_second.measure,
     "kinesis": kinesis.measure,
     "kinesis-readers": kinesis_readers.measure,
+    "kinesis-retained": kinesis_retained.measure,
     "store": store_commits.measure,
     "startup": startup.measure,
     "functions": functions.measure,
