@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import analytics  # noqa: E402
 import analytics_flink  # noqa: E402
 import analytics_stream  # noqa: E402
+import dynamodb  # noqa: E402
 import fanout  # noqa: E402
 import functions  # noqa: E402
 import kinesis  # noqa: E402
@@ -38,6 +39,7 @@ import video_playback  # noqa: E402
 
 PARTS = {
     "requests": requests_per_second.measure,
+    "dynamodb": dynamodb.measure,
     "kinesis": kinesis.measure,
     "kinesis-readers": kinesis_readers.measure,
     "kinesis-retained": kinesis_retained.measure,

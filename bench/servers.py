@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -125,19 +126,19 @@ def ministack() -> Iterator[int]:
         process.wait(30)
 
 
-@contextlib.contextmanager
-def kinesalite() -> Iterator[int]:
-    """A kinesalite server, which keeps all in memory and checks no signature; its port."""
-    environment = BUILD / "kinesalite"
-    program = environment / "node_modules" / ".bin" / "kinesalite"
+def _packaged(name: str, package: str) -> Path:
+    """A program of npm, installed below build/ when it is not there."""
+    environment = BUILD / name
+    program = environment / "node_modules" / ".bin" / name
     if not program.exists():
         environment.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["npm", "install", "--silent", "--no-fund", "--prefix", str(environment), "kinesalite@3.3.3"], check=True)
-    port = free_port()
-    process = subprocess.Popen(
-        [str(program), "--port", str(port), "--createStreamMs", "10", "--shardLimit", "1000"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        subprocess.run(["npm", "install", "--silent", "--no-fund", "--prefix", str(environment), package], check=True)
+    return program
+
+
+@contextlib.contextmanager
+def _running(port: int, *command: str) -> Iterator[int]:
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_for(f"http://127.0.0.1:{port}/", process)
         yield port
@@ -146,13 +147,46 @@ def kinesalite() -> Iterator[int]:
         process.wait(30)
 
 
+@contextlib.contextmanager
+def kinesalite() -> Iterator[int]:
+    """A kinesalite server, which keeps all in memory and checks no signature; its port."""
+    program, port = _packaged("kinesalite", "kinesalite@3.3.3"), free_port()
+    with _running(port, str(program), "--port", str(port), "--createStreamMs", "10", "--shardLimit", "1000"):
+        yield port
+
+
+@contextlib.contextmanager
+def dynalite() -> Iterator[int]:
+    """A dynalite server, which keeps all in memory and checks no signature; its port."""
+    program, port = _packaged("dynalite", "dynalite@4.0.0"), free_port()
+    with _running(port, str(program), "--port", str(port), "--createTableMs", "10"):
+        yield port
+
+
+@contextlib.contextmanager
+def dynoxide() -> Iterator[int | None]:
+    """A Dynoxide server in memory; its port, or None where there is no Rust to build it with."""
+    environment = BUILD / "dynoxide"
+    program, cargo = environment / "bin" / "dynoxide", shutil.which("cargo")
+    if not program.exists() and cargo is not None:
+        features = ["--no-default-features", "--features", "native-sqlite,http-server,cli"]
+        wanted = ["dynoxide-rs", "--version", "3.2.0", "--locked", *features, "--root", str(environment)]
+        subprocess.run([cargo, "install", "--quiet", *wanted], check=False)
+    if not program.exists():
+        yield None
+        return
+    port = free_port()
+    with _running(port, str(program), "--host", "127.0.0.1", "--port", str(port)):
+        yield port
+
+
 def load(
     mode: str, port: int, name: str = "bench", seconds: float = 5.0, connections: int = 64, keys: int = 1_000_000, *more: str
 ) -> dict[str, Any]:
     """Run the load generator; what it printed. SystemExit when requests failed."""
     binary = BUILD / "load"
     source = Path(__file__).parent / "load"
-    if not binary.exists() or binary.stat().st_mtime < (source / "main.go").stat().st_mtime:
+    if not binary.exists() or binary.stat().st_mtime < max(file.stat().st_mtime for file in source.iterdir()):
         subprocess.run(["go", "build", "-o", str(binary), "."], cwd=source, check=True)
     ran = subprocess.run(
         [str(binary), "-mode", mode, "-address", f"127.0.0.1:{port}", "-key", KEY, "-secret", SECRET, "-name", name,

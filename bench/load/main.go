@@ -13,6 +13,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"os"
 	"sort"
@@ -123,7 +124,7 @@ type tally struct {
 	problem   string
 }
 
-func run(t *target, worker int, until time.Time) tally {
+func run(t *target, worker int, until time.Time, most int) tally {
 	var result tally
 	connection, err := net.Dial("tcp", t.address)
 	if err != nil {
@@ -134,7 +135,7 @@ func run(t *target, worker int, until time.Time) tally {
 	var stamp, day string
 	var key []byte
 	var stampedAt time.Time
-	for number := 0; ; number++ {
+	for number := 0; number < most; number++ {
 		now := time.Now()
 		if now.After(until) {
 			return result
@@ -175,6 +176,7 @@ func run(t *target, worker int, until time.Time) tally {
 		}
 		result.latencies = append(result.latencies, time.Since(begin))
 	}
+	return result
 }
 
 // records is the body of one PutRecords.
@@ -193,12 +195,13 @@ func records(name, record string, number, count int) string {
 
 func main() {
 	t := &target{}
-	mode := flag.String("mode", "noop", "noop, put-item, get-item, put-record, put-records, get-records or invoke")
+	mode := flag.String("mode", "noop", "noop, put-record, put-records, get-records, invoke, or one of "+strings.Join(tableModes, ", "))
 	name := flag.String("name", "bench", "the table, stream or function")
 	workers := flag.Int("c", 64, "connections")
 	seconds := flag.Float64("seconds", 5, "how long")
 	size := flag.Int("size", 1024, "bytes of the value in each item or record")
 	keys := flag.Int("keys", 1000000, "how many different keys a connection uses")
+	most := flag.Int("most", math.MaxInt, "requests that each connection sends, then it ends")
 	batch := flag.Int("batch", 500, "records in each request of put-records")
 	iterator := flag.String("iterator", "", "the shard iterator that get-records reads from, again and again")
 	flag.StringVar(&t.address, "address", "127.0.0.1:4566", "host:port")
@@ -212,20 +215,11 @@ func main() {
 	// No two runs write the same: a put that changes nothing would cost a server nothing.
 	begun := time.Now().UnixMilli() * 1000000
 	switch *mode {
-	case "noop", "put-item":
+	case "noop":
+		// The same request as PutItem's, signed and with its body, to a path that reads it and does nothing.
 		t.service, t.action, t.contentType = "dynamodb", "DynamoDB_20120810.PutItem", "application/x-amz-json-1.0"
-		t.body = func(w, n int) string {
-			return fmt.Sprintf(`{"TableName":"%s","Item":{"id":{"S":"%d-%d"},"n":{"N":"%d"},"value":{"S":"%s"}}}`, *name, w, n%*keys, begun+int64(n), value)
-		}
-		if *mode == "noop" {
-			// The same request, signed and with its body, to a path that reads it and does nothing.
-			t.path = "/_headrace/noop"
-		}
-	case "get-item":
-		t.service, t.action, t.contentType = "dynamodb", "DynamoDB_20120810.GetItem", "application/x-amz-json-1.0"
-		t.body = func(w, n int) string {
-			return fmt.Sprintf(`{"TableName":"%s","Key":{"id":{"S":"%d-%d"}}}`, *name, w, n%*keys)
-		}
+		t.body = tableBodies(*name, value, *keys, begun)["put-item"].make
+		t.path = "/_headrace/noop"
 	case "put-record":
 		t.service, t.action, t.contentType = "kinesis", "Kinesis_20131202.PutRecord", "application/x-amz-json-1.1"
 		t.body = func(w, n int) string {
@@ -248,8 +242,13 @@ func main() {
 		t.signedPath = t.path
 		t.body = func(w, n int) string { return fmt.Sprintf(`{"worker":%d,"number":%d}`, w, n) }
 	default:
-		fmt.Fprintln(os.Stderr, "load: unknown mode", *mode)
-		os.Exit(2)
+		body, known := tableBodies(*name, value, *keys, begun)[*mode]
+		if !known {
+			fmt.Fprintln(os.Stderr, "load: unknown mode", *mode)
+			os.Exit(2)
+		}
+		t.service, t.action, t.contentType = "dynamodb", "DynamoDB_20120810."+body.action, "application/x-amz-json-1.0"
+		t.body = body.make
 	}
 	begin := time.Now()
 	until := begin.Add(time.Duration(*seconds * float64(time.Second)))
@@ -259,7 +258,7 @@ func main() {
 		group.Add(1)
 		go func(worker int) {
 			defer group.Done()
-			results[worker] = run(t, worker, until)
+			results[worker] = run(t, worker, until, *most)
 		}(worker)
 	}
 	group.Wait()
