@@ -25,7 +25,7 @@ import (
 
 type target struct {
 	address, key, secret, region, service, action, contentType, path, signedPath string
-	body                                                             func(worker, number int) string
+	body                                                                         func(worker, number int) string
 }
 
 func mac(key []byte, text string) []byte {
