@@ -139,6 +139,16 @@ def replayed(streams: Any) -> tuple[dict[str, Any], int]:
     return items, len(events)
 
 
+def written_since(dynamodb: Any, count: int) -> None:
+    """Wait until so many values were appended to the lists."""
+
+    def written() -> int:
+        return sum(len(listed(item)) for key, item in scanned(dynamodb).items() if key.startswith("k"))
+
+    wanted = written() + count
+    eventually(lambda: written() >= wanted, 60.0)
+
+
 def killed_under_load(server: HeadraceServer, folder: Path) -> list[Operation]:
     """Clients in processes of their own, and the server killed again and again; what they wrote down."""
     environment = {
@@ -154,14 +164,12 @@ def killed_under_load(server: HeadraceServer, folder: Path) -> list[Operation]:
     try:
         eventually(lambda: len(scanned(dynamodb)) > 5, 60.0)
         for _ in range(KILLS):
-            time.sleep(chance.uniform(0.05, 0.6))
+            # A server that has just begun may have answered nobody yet: it is killed at work.
+            written_since(dynamodb, chance.randrange(1, 4 * CLIENTS))
+            time.sleep(chance.uniform(0.0, 0.3))
             server.kill()
             server.start()
-        before = sum(len(listed(item)) for key, item in scanned(dynamodb).items() if key.startswith("k"))
-        after = before + 20 * CLIENTS
-        eventually(
-            lambda: sum(int(item["n"]["N"]) for key, item in scanned(dynamodb).items() if key.startswith("k")) > after, 60.0
-        )
+        written_since(dynamodb, 20 * CLIENTS)
         (folder / "stop").touch()
         for program in programs:
             assert program.wait(60) == 0
