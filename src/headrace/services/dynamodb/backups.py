@@ -138,7 +138,7 @@ def _stays(index: IndexRow, wanted: Sequence[Mapping[str, Any]] | None) -> bool:
         return True
     for one in wanted:
         if one["IndexName"] == index.name:
-            if one["KeySchema"] != shapes.key_schema(index.partition, index.sort):
+            if one["KeySchema"] != shapes.index_key_schema(index):
                 raise ValidationException(
                     f"One or more parameter values were invalid: Index {index.name} does not have the key schema of the source"
                 )

@@ -182,13 +182,12 @@ def check_index_keys(table: Table, item: Item) -> None:
     """ValidationException when an attribute of the item can't be the key of an index that it belongs to."""
     mismatch = None
     for index in table.indexes:
-        for key in index.schema:
-            if key is not None:
-                try:
-                    keys.index_content(key, item, index.row.name)
-                except keys.IndexMismatch as error:
-                    # An empty key elsewhere is worse: AWS sees that before it looks at any type.
-                    mismatch = mismatch or error
+        for key in index.schema.keys:
+            try:
+                keys.index_content(key, item, index.row.name)
+            except keys.IndexMismatch as error:
+                # An empty key elsewhere is worse: AWS sees that before it looks at any type.
+                mismatch = mismatch or error
     if mismatch is not None:
         raise mismatch
 

@@ -11,7 +11,6 @@ from headrace.kit.errors import ValidationException
 from headrace.operation import Longer, on_event_loop
 from headrace.services.dynamodb import items, limits
 from headrace.services.dynamodb.engine import keys, projections, values
-from headrace.services.dynamodb.engine.keys import Schema
 from headrace.services.dynamodb.engine.syntax import Part
 from headrace.services.dynamodb.engine.values import Item
 from headrace.services.dynamodb.state import Index, Table
@@ -98,7 +97,7 @@ def read_page(found: Iterator[bytes], table: Table, index: Index | None, look: L
 def last_key(table: Table, index: Index | None, item: Item) -> Item:
     """The key behind which the next page begins: the item's, and with an index that of its entry."""
     key = keys.key_of(table.schema, item)
-    return key if index is None else {**keys.key_of(index.schema, item), **key}
+    return key if index is None else {**{name: item[name] for name in index.schema.names}, **key}
 
 
 def place_of_start(table: Table, index: Index | None, start: Item) -> bytes:
@@ -110,11 +109,10 @@ def place_of_start(table: Table, index: Index | None, start: Item) -> bytes:
     names = {*table.schema.names, *(() if index is None else index.schema.names)}
     if start.keys() != names:
         raise ValidationException(f"{_BAD_START}: The provided key element does not match the schema")
-    schemas: tuple[Schema, ...] = (table.schema,) if index is None else (table.schema, index.schema)
-    for schema in schemas:
-        for key in schema:
-            if key is not None and not start[key.name].get(key.kind):
-                raise ValidationException(f"{_BAD_START}: The provided key element does not match the schema")
+    parts = (*table.schema.partitions, *table.schema.sorts, *(() if index is None else index.schema.keys))
+    for key in parts:
+        if not start[key.name].get(key.kind):
+            raise ValidationException(f"{_BAD_START}: The provided key element does not match the schema")
     place = keys.of_item(table.schema, start)
     if index is None:
         return place

@@ -37,12 +37,7 @@ def key_names(schema: Sequence[Mapping[str, str]], known: Mapping[str, str]) -> 
     """(partition key, sort key) of a KeySchema."""
     if not schema:
         raise refuse("No defined key schema.  A key schema containing at least a hash key must be defined for all tables")
-    names = [one["AttributeName"] for one in schema]
-    if any(name not in known for name in names):
-        raise refuse(
-            "Some index key attributes are not defined in AttributeDefinitions. "
-            f"Keys: [{', '.join(names)}], AttributeDefinitions: [{', '.join(known)}]"
-        )
+    names = _defined_names(schema, known)
     if len(schema) > 2:
         raise ValidationException("Key Schema too big.  Key Schema must at most consist of the hash and range key of a table")
     if len(names) == 2 and names[0] == names[1]:
@@ -52,6 +47,37 @@ def key_names(schema: Sequence[Mapping[str, str]], known: Mapping[str, str]) -> 
     if len(schema) == 2 and schema[1]["KeyType"] != "RANGE":
         raise ValidationException("Invalid KeySchema: The second KeySchemaElement is not a RANGE key type")
     return names[0], names[1] if len(names) == 2 else None
+
+
+def _defined_names(schema: Sequence[Mapping[str, str]], known: Mapping[str, str]) -> list[str]:
+    names = [one["AttributeName"] for one in schema]
+    if any(name not in known for name in names):
+        raise refuse(
+            "Some index key attributes are not defined in AttributeDefinitions. "
+            f"Keys: [{', '.join(names)}], AttributeDefinitions: [{', '.join(known)}]"
+        )
+    return names
+
+
+def global_key_names(schema: Sequence[Mapping[str, str]], known: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """(partition attributes, sort attributes) of a global index's KeySchema: up to four of each, the partition's first.
+
+    What is wrong with a key of one attribute of each kind is said in AWS's words; of several, in ours.
+    """
+    kinds = [one["KeyType"] for one in schema]
+    if len(schema) < 2 or kinds == ["HASH", "RANGE"] or kinds[0] != "HASH":
+        partition, sort = key_names(schema, known)
+        return [partition], [] if sort is None else [sort]
+    names = _defined_names(schema, known)
+    if len(set(names)) < len(names):
+        raise refuse(f"An attribute stands more than once in the KeySchema of an index: [{', '.join(names)}]")
+    if kinds != sorted(kinds):
+        raise refuse("The HASH elements of an index's KeySchema must come before its RANGE elements")
+    for kind in ("HASH", "RANGE"):
+        if kinds.count(kind) > limits.INDEX_KEY_ATTRIBUTES_MAX:
+            raise refuse(f"An index's KeySchema can have at most {limits.INDEX_KEY_ATTRIBUTES_MAX} {kind} elements")
+    count = kinds.count("HASH")
+    return names[:count], names[count:]
 
 
 def throughput(billing: str, given: Mapping[str, int] | None, index: str | None = None) -> tuple[int, int]:
@@ -104,7 +130,7 @@ def index_row(
     """A secondary index as it is kept."""
     name = given["IndexName"]
     refuse_index_settings(given)
-    partition, sort = key_names(given["KeySchema"], known)
+    partitions, sorts = _index_key_names(given["KeySchema"], known, local=local)
     projection = given.get("Projection") or {}
     kind, attributes = projection.get("ProjectionType"), projection.get("NonKeyAttributes")
     if kind is None:
@@ -114,7 +140,19 @@ def index_row(
     if attributes is None and kind == "INCLUDE":
         raise refuse("ProjectionType is INCLUDE, but NonKeyAttributes is not specified")
     read_units, write_units = (0, 0) if local else throughput(billing, given.get("ProvisionedThroughput"), name)
-    return IndexRow(number, name, local, partition, sort, kind, list(attributes or ()), read_units, write_units)
+    return IndexRow(
+        number, name, local, partitions[0], sorts[0] if sorts else None, kind, list(attributes or ()), read_units, write_units,
+        more_partitions=partitions[1:], more_sorts=sorts[1:],
+    )  # fmt: skip
+
+
+def _index_key_names(
+    schema: Sequence[Mapping[str, str]], known: Mapping[str, str], *, local: bool
+) -> tuple[list[str], list[str]]:
+    if not local:
+        return global_key_names(schema, known)
+    partition, sort = key_names(schema, known)
+    return [partition], [] if sort is None else [sort]
 
 
 def check_indexes(rows: Sequence[IndexRow], partition: str, sort: str | None) -> None:
@@ -145,7 +183,7 @@ def check_indexes(rows: Sequence[IndexRow], partition: str, sort: str | None) ->
 
 def used_attributes(partition: str, sort: str | None, rows: Sequence[IndexRow]) -> set[str]:
     """The attributes that are keys of the table or of an index."""
-    used = {partition, sort, *(row.partition for row in rows), *(row.sort for row in rows)}
+    used = {partition, sort, *(name for row in rows for name in (*row.partitions, *row.sorts))}
     return {name for name in used if name is not None}
 
 

@@ -53,7 +53,7 @@ def select(ctx: Context, bound: Bound, text: str, *, consistent: bool, limit: in
     assert isinstance(statement, Select)
     table = state.table_of(ctx, statement.table)
     index = _index(table, statement.index, consistent=consistent)
-    schema = table.schema if index is None else index.schema
+    schema = table.schema if index is None else key_of_index(index)
     partitions = _partitions(schema, statement.where, bound.binding, in_index=index is not None)
     reverse = _check_order(statement, schema, keyed=partitions is not None)
     if partitions is None:
@@ -74,6 +74,16 @@ def select(ctx: Context, bound: Bound, text: str, *, consistent: bool, limit: in
     return Selected(table, index, _shown(statement, page.items), page, token)
 
 
+def key_of_index(index: Index) -> Schema:
+    """The key of an index that statements read; ValidationException of one with several attributes of a kind, as on AWS."""
+    single = index.schema.single
+    if single is None:
+        raise ValidationException(
+            "PartiQL statements cannot be executed on tables with multi-attribute HASH keys or multi-attribute RANGE keys."
+        )
+    return single
+
+
 def _stored(tx: ReadTransaction, table: Table, index: Index | None, places: list[Range], *, reverse: bool) -> Iterator[bytes]:
     for begin, end in places:
         yield from reading.stored_items(tx, table, index, begin, end, reverse=reverse)
@@ -85,6 +95,7 @@ def _index(table: Table, name: str | None, *, consistent: bool) -> Index | None:
     index = table.index(name)
     if index is None:
         raise ValidationException("The table does not have the specified index")
+    key_of_index(index)
     if consistent and not index.row.local:
         raise ValidationException("Strongly consistent read is not supported on Global Secondary Indexes")
     if index.row.filling:

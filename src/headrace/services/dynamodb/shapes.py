@@ -14,6 +14,12 @@ def key_schema(partition: str, sort: str | None) -> list[dict[str, str]]:
     return schema
 
 
+def index_key_schema(row: IndexRow) -> list[dict[str, str]]:
+    """The KeySchema of an index."""
+    schema = [{"AttributeName": name, "KeyType": "HASH"} for name in row.partitions]
+    return schema + [{"AttributeName": name, "KeyType": "RANGE"} for name in row.sorts]
+
+
 def table(found: Table, counted: Counted, index_counts: dict[str, int], *, status: str = "ACTIVE") -> dict[str, Any]:
     """A TableDescription."""
     row = found.row
@@ -75,7 +81,7 @@ def _index(found: Table, row: IndexRow, counts: dict[str, int]) -> dict[str, Any
         projection["NonKeyAttributes"] = row.attributes
     described: dict[str, Any] = {
         "IndexName": row.name,
-        "KeySchema": key_schema(row.partition, row.sort),
+        "KeySchema": index_key_schema(row),
         "Projection": projection,
         "IndexSizeBytes": 0,
         "ItemCount": counts.get(row.name, 0),

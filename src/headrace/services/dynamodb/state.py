@@ -41,7 +41,7 @@ from headrace.layers.records import Records
 from headrace.operation import Context
 from headrace.ports import Scope
 from headrace.services.dynamodb import errors, limits
-from headrace.services.dynamodb.engine.keys import Key, Schema
+from headrace.services.dynamodb.engine.keys import IndexSchema, Key, Schema
 from headrace.store import tuples
 from headrace.store.api import ReadTransaction, Transaction
 
@@ -57,7 +57,7 @@ FILL_EXPIRY = 0
 
 
 class IndexRow(msgspec.Struct, omit_defaults=True):
-    """A secondary index."""
+    """A secondary index. `partition` and `sort` are the first of their kind; `more_…` the others, where there are several."""
 
     number: int
     name: str
@@ -69,6 +69,18 @@ class IndexRow(msgspec.Struct, omit_defaults=True):
     read_units: int = 0
     write_units: int = 0
     filling: bool = False
+    more_partitions: list[str] = []
+    more_sorts: list[str] = []
+
+    @property
+    def partitions(self) -> list[str]:
+        """The attributes that say the partition."""
+        return [self.partition, *self.more_partitions]
+
+    @property
+    def sorts(self) -> list[str]:
+        """The attributes that say the order in a partition, first to last."""
+        return [] if self.sort is None else [self.sort, *self.more_sorts]
 
 
 class TableRow(msgspec.Struct, omit_defaults=True):
@@ -219,7 +231,10 @@ class Index:
 
     def __init__(self, table: TableRow, row: IndexRow) -> None:
         self.row = row
-        self.schema = _schema(table, row.partition, row.sort)
+        kinds = table.definitions
+        self.schema = IndexSchema(
+            tuple(Key(name, kinds[name]) for name in row.partitions), tuple(Key(name, kinds[name]) for name in row.sorts)
+        )
         self.prefix = tuples.pack(("dynamodb", "item", table.id)) + row.number.to_bytes(2, "big")
         self.projected: tuple[str, ...] | None = None
         if row.projection != "ALL":

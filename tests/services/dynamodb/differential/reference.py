@@ -9,8 +9,8 @@ from tests.services.dynamodb.differential.values import Item, Value, kind
 
 ITEM_SIZE_MAX_BYTES = 400 * 1024
 KEYS = {"p": "S", "s": "N"}
-# Index name → (partition key, sort key): attributes whose type the table fixes.
-INDEXES = {"by-a": ("a", "b"), "by-b": ("p", "b")}
+# Index name → (what says the partition, what says the order in it): attributes whose type the table fixes.
+INDEXES = {"by-a": (("a",), ("b",)), "by-b": (("p",), ("b",)), "by-many": (("p", "a"), ("b", "s"))}
 INDEX_KINDS = {"a": "S", "b": "N"}
 
 
@@ -109,29 +109,34 @@ class Table:
         return "None"
 
     def query(
-        self, index: str | None, partition: Value, sort: Tree | None, filter_: Tree | None, *, forward: bool
+        self, index: str | None, partitions: list[Value], sorts: list[Tree], filter_: Tree | None, *, forward: bool
     ) -> tuple[list[Item], int]:
         """(the items that pass the filter, in order, how many were looked at)."""
-        hash_name, range_name = ("p", "s") if index is None else INDEXES[index]
-        if kind(partition) != "S" or (sort is not None and not _sorts(sort)):
+        hash_names, range_names = (("p",), ("s",)) if index is None else INDEXES[index]
+        if any(kind(one) != "S" or one["S"] == "" for one in partitions) or not all(_sorts(sort) for sort in sorts):
             raise Failed("ValidationException")
-        if index == "by-a" and partition["S"] == "":
+        # Of what says the order, the first ones are asked for without a gap, and all but the last by equality.
+        asked = {sort[2 if sort[0] == "compare" else 1][1][0]: sort for sort in sorts}
+        if list(range_names[: len(asked)]) != [name for name in range_names if name in asked]:
             raise Failed("ValidationException")
-        if index != "by-a" and partition["S"] == "":
+        if any(asked[name][:2] != ("compare", "=") for name in range_names[: max(0, len(asked) - 1)]):
             raise Failed("ValidationException")
         if filter_ is not None:
             _static(expressions.check_condition, filter_)
-        found = [item for item in self.items.values() if item.get(hash_name) == partition and range_name in item]
-        if sort is not None:
-            found = [item for item in found if expressions.holds(item, sort)]
-        found.sort(key=lambda item: values.sort_key(item[range_name]), reverse=not forward)
+        found = [
+            item
+            for item in self.items.values()
+            if [item.get(name) for name in hash_names] == partitions and all(name in item for name in range_names)
+        ]
+        found = [item for item in found if all(expressions.holds(item, sort) for sort in sorts)]
+        found.sort(key=lambda item: [values.sort_key(item[name]) for name in range_names], reverse=not forward)
         passed = found if filter_ is None else [item for item in found if expressions.holds(item, filter_)]
         return passed, len(found)
 
     def scan(self, index: str | None, filter_: Tree | None) -> tuple[list[Item], int]:
         if filter_ is not None:
             _static(expressions.check_condition, filter_)
-        names = () if index is None else INDEXES[index]
+        names = () if index is None else sum(INDEXES[index], ())
         found = [item for item in self.items.values() if all(name in item for name in names)]
         return [item for item in found if filter_ is None or expressions.holds(item, filter_)], len(found)
 

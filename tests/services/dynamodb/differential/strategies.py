@@ -128,22 +128,34 @@ def _sort_conditions(name: str) -> st.SearchStrategy[Any]:
     )
 
 
+def _partitions(*options: list[str]) -> st.SearchStrategy[Any]:
+    return st.tuples(*(st.sampled_from(one).map(lambda text: {"S": text}) for one in options)).map(list)
+
+
+def _all_sorts(*names: str) -> st.SearchStrategy[Any]:
+    conditions = st.tuples(*(_sort_conditions(name) for name in names))
+    return conditions.map(lambda found: [one for one in found if one is not None])
+
+
 _QUERIES = st.one_of(
     *(
         st.tuples(
             st.just("query"),
             st.just(index),
-            st.sampled_from(partitions).map(lambda one: {"S": one}),
-            _sort_conditions(sort),
+            partitions,
+            sorts,
             MAYBE_CONDITION,
             st.booleans(),
             st.sampled_from([None, 1, 2]),
         )
-        for index, partitions, sort in (
-            (None, ["k", "l", ""], "s"), ("by-a", ["x", "xy", "x!", ""], "b"), ("by-b", ["k", "l"], "b")
+        for index, partitions, sorts in (
+            (None, _partitions(["k", "l", ""]), _all_sorts("s")),
+            ("by-a", _partitions(["x", "xy", "x!", ""]), _all_sorts("b")),
+            ("by-b", _partitions(["k", "l"]), _all_sorts("b")),
+            ("by-many", _partitions(["k", "l"], ["x", "xy", "x!", ""]), _all_sorts("b", "s")),
         )
     )
-)  # fmt: skip
+)
 _TRANSACTED = st.one_of(
     st.tuples(st.just("put"), ITEMS, st.none(), MAYBE_CONDITION),
     st.tuples(st.just("update"), KEYS, UPDATES, MAYBE_CONDITION),
@@ -158,7 +170,9 @@ OPERATIONS = st.one_of(
     st.tuples(st.just("update"), ANY_KEYS, UPDATES, MAYBE_CONDITION, st.sampled_from(["NONE", "ALL_OLD", "ALL_NEW"])),
     st.tuples(st.just("update"), KEYS, UPDATES, st.none(), st.just("ALL_NEW")),
     _QUERIES,
-    st.tuples(st.just("scan"), st.sampled_from([None, "by-a", "by-b"]), MAYBE_CONDITION, st.sampled_from([None, 1, 3])),
+    st.tuples(
+        st.just("scan"), st.sampled_from([None, "by-a", "by-b", "by-many"]), MAYBE_CONDITION, st.sampled_from([None, 1, 3])
+    ),
     st.tuples(st.just("transact"), st.lists(_TRANSACTED, min_size=1, max_size=3)),
 )
 SEQUENCES = st.lists(OPERATIONS, min_size=1, max_size=25)

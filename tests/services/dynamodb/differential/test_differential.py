@@ -33,9 +33,10 @@ class Server:
             AttributeDefinitions=[
                 {"AttributeName": name, "AttributeType": kind} for name, kind in zip("psab", "SNSN", strict=True)
             ],
-            KeySchema=_schema("p", "s"),
+            KeySchema=_schema(("p",), ("s",)),
             GlobalSecondaryIndexes=[
-                {"IndexName": "by-a", "Projection": {"ProjectionType": "ALL"}, "KeySchema": _schema(*INDEXES["by-a"])}
+                {"IndexName": name, "Projection": {"ProjectionType": "ALL"}, "KeySchema": _schema(*INDEXES[name])}
+                for name in ("by-a", "by-many")
             ],
             LocalSecondaryIndexes=[
                 {"IndexName": "by-b", "Projection": {"ProjectionType": "ALL"}, "KeySchema": _schema(*INDEXES["by-b"])}
@@ -91,8 +92,9 @@ class Server:
         return found
 
 
-def _schema(partition: str, sort: str) -> list[dict[str, str]]:
-    return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]
+def _schema(partitions: tuple[str, ...], sorts: tuple[str, ...]) -> list[dict[str, str]]:
+    keys = [{"AttributeName": name, "KeyType": "HASH"} for name in partitions]
+    return keys + [{"AttributeName": name, "KeyType": "RANGE"} for name in sorts]
 
 
 def failure(error: ClientError) -> Failed:
@@ -190,15 +192,14 @@ def _pages(server: Server, operation: str, writer: Writer, **arguments: Any) -> 
 
 
 def query(
-    server: Server, table: Table, index: str | None, partition: Any, sort: Any, filter_: Any, forward: bool, limit: int | None
+    server: Server, table: Table, index: str | None, partitions: Any, sorts: Any, filter_: Any, forward: bool, limit: int | None
 ) -> None:
     writer = Writer()
-    hash_name, range_name = ("p", "s") if index is None else INDEXES[index]
-    key = f"{writer.path((hash_name,))} = {writer.value(partition)}"
-    if sort is not None:
-        key += f" AND {writer.condition(sort)}"
+    hash_names, range_names = (("p",), ("s",)) if index is None else INDEXES[index]
+    asked = [f"{writer.path((name,))} = {writer.value(one)}" for name, one in zip(hash_names, partitions, strict=True)]
+    key = " AND ".join([*asked, *(writer.condition(sort) for sort in sorts)])
     text = _condition(writer, filter_)
-    uses_key = filter_ is not None and _uses(filter_, {hash_name, range_name})
+    uses_key = filter_ is not None and _uses(filter_, {*hash_names, *range_names})
     ours = outcome(
         lambda: _pages(
             server, "query", writer, IndexName=index, KeyConditionExpression=key, FilterExpression=text,
@@ -208,11 +209,11 @@ def query(
     if uses_key:
         assert ours[:2] == ("error", "ValidationException")
         return
-    theirs = outcome(lambda: table.query(index, partition, sort, filter_, forward=forward))
+    theirs = outcome(lambda: table.query(index, partitions, sorts, filter_, forward=forward))
     if theirs[0] == "answer":
         assert ours[0] == "answer", ours
-        order = [values.sort_key(item[range_name]) for item in ours[1][0]]
-        assert order == [values.sort_key(item[range_name]) for item in theirs[1][0]]
+        order = [[values.sort_key(item[name]) for name in range_names] for item in ours[1][0]]
+        assert order == [[values.sort_key(item[name]) for name in range_names] for item in theirs[1][0]]
         # Items with the same keys in an index have no order of their own.
         assert (_bag(ours[1][0]), ours[1][1]) == (_bag(theirs[1][0]), theirs[1][1])
     else:

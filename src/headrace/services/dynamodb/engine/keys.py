@@ -2,10 +2,11 @@
 
 An item's place is the hash of its partition key (16 bytes) and the order-preserving bytes of its sort key, raw at the end. An
 index entry's place is the same of the index's keys, its sort bytes escaped and ended, and then the place of the item: so entries
-of equal index keys stand side by side.
+of equal index keys stand side by side. Of several partition attributes the escaped and ended bytes are hashed together; several
+sort attributes stand one behind another, each escaped and ended, and so compare as the attributes do, first to last.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -36,6 +37,40 @@ class Schema(NamedTuple):
     def names(self) -> tuple[str, ...]:
         """The names of the attributes."""
         return (self.partition.name,) if self.sort is None else (self.partition.name, self.sort.name)
+
+    @property
+    def partitions(self) -> tuple[Key, ...]:
+        """The partition key, as an index has them."""
+        return (self.partition,)
+
+    @property
+    def sorts(self) -> tuple[Key, ...]:
+        """The sort key, as an index has them."""
+        return () if self.sort is None else (self.sort,)
+
+
+class IndexSchema(NamedTuple):
+    """The key of an index: one or several attributes that say the partition, and none or several that say the order in it."""
+
+    partitions: tuple[Key, ...]
+    sorts: tuple[Key, ...]
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """All attributes."""
+        return self.partitions + self.sorts
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the attributes."""
+        return tuple(key.name for key in self.keys)
+
+    @property
+    def single(self) -> Schema | None:
+        """The same as a table has it; None when there are several attributes of a kind."""
+        if len(self.partitions) > 1 or len(self.sorts) > 1:
+            return None
+        return Schema(self.partitions[0], self.sorts[0] if self.sorts else None)
 
 
 class SchemaMismatch(ValidationException):
@@ -116,27 +151,42 @@ def index_content(key: Key, item: Item, index_name: str) -> bytes | None:
     return scalar(key.kind, content)
 
 
-def of_entry(schema: Schema, item: Item, index_name: str) -> bytes | None:
+def of_entry(schema: IndexSchema, item: Item, index_name: str) -> bytes | None:
     """The place of an item in an index, without the item's own place behind it; None when the item is not in the index."""
-    raw = index_content(schema.partition, item, index_name)
-    if raw is not None and len(raw) > limits.PARTITION_KEY_SIZE_MAX_BYTES:
+    partitions = [index_content(key, item, index_name) for key in schema.partitions]
+    if sum(len(raw) for raw in partitions if raw) > limits.PARTITION_KEY_SIZE_MAX_BYTES:
         raise _too_long(is_partition=True)
-    if schema.sort is None:
-        return None if raw is None else partition_hash(raw)
-    sort = index_content(schema.sort, item, index_name)
-    if raw is None or sort is None:
+    place = b""
+    for key in schema.sorts:
+        raw = index_content(key, item, index_name)
+        if raw is None:
+            return None
+        place += ended(raw)
+    found = [raw for raw in partitions if raw is not None]
+    if len(found) < len(partitions):
         return None
-    if len(sort) > limits.SORT_KEY_SIZE_MAX_BYTES:
+    # What ends an attribute does not count; what escapes it is rare, and then the exact size is looked at.
+    if len(place) > limits.SORT_KEY_SIZE_MAX_BYTES and sorts_size(schema, item) > limits.SORT_KEY_SIZE_MAX_BYTES:
         raise _too_long(is_partition=False)
-    return partition_hash(raw) + ended(sort)
+    return partitions_hash(found) + place
 
 
-def of_entry_if_any(schema: Schema, item: Item) -> bytes | None:
+def sorts_size(schema: IndexSchema, item: Item) -> int:
+    """The size in bytes of an item's sort attributes, which it has, in an index."""
+    return sum(len(scalar(key.kind, item[key.name][key.kind])) for key in schema.sorts)
+
+
+def of_entry_if_any(schema: IndexSchema, item: Item) -> bytes | None:
     """As `of_entry`, of an item that is kept: one that can't be in the index is not in it."""
     try:
         return of_entry(schema, item, "")
     except ValidationException:
         return None
+
+
+def partitions_hash(raws: Sequence[bytes]) -> bytes:
+    """The place of a partition that one or several attributes say."""
+    return partition_hash(raws[0] if len(raws) == 1 else b"".join(ended(raw) for raw in raws))
 
 
 def escaped(raw: bytes) -> bytes:

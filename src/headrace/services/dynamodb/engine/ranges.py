@@ -6,7 +6,7 @@ from headrace.kit.errors import ValidationException
 from headrace.services.dynamodb import limits
 from headrace.services.dynamodb.engine import keys, syntax
 from headrace.services.dynamodb.engine.binding import Binding
-from headrace.services.dynamodb.engine.keys import Key, Schema
+from headrace.services.dynamodb.engine.keys import IndexSchema, Key, Schema
 from headrace.services.dynamodb.engine.values import Value
 from headrace.store.tuples import after_prefix
 
@@ -88,30 +88,51 @@ def _no_first_operand(name: str) -> NoReturn:
     _refuse(f"Invalid condition in KeyConditionExpression: {name} operator must have the key attribute as its first operand")
 
 
-def range_of(schema: Schema, terms: dict[str, Term], *, in_index: bool) -> Range:
+def range_of(schema: Schema | IndexSchema, terms: dict[str, Term], *, in_index: bool) -> Range:
     """The places that the terms mean, in a table or in an index of this schema."""
-    if len(terms) > 2:
-        raise ValidationException("Conditions can be of length 1 or 2 only")
-    partition = terms.get(schema.partition.name)
-    if partition is None:
-        raise ValidationException(f"Query condition missed key schema element: {schema.partition.name}")
-    if len(terms) == 2 and schema.sort is None:
-        raise ValidationException(_NOT_SUPPORTED)
-    if len(terms) == 2 and schema.sort is not None and schema.sort.name not in terms:
-        raise ValidationException(f"Query condition missed key schema element: {schema.sort.name}")
-    if partition.operator != "=":
-        raise ValidationException(_NOT_SUPPORTED)
-    place = keys.partition_hash(_content(schema.partition, partition.operands[0], limits.PARTITION_KEY_SIZE_MAX_BYTES))
-    if schema.sort is None or len(terms) == 1:
+    partitions, sorts = schema.partitions, schema.sorts
+    asked = _asked(partitions, sorts, terms)
+    raws = [_content(key, terms[key.name].operands[0], limits.PARTITION_KEY_SIZE_MAX_BYTES) for key in partitions]
+    place = keys.partitions_hash(raws)
+    if not asked:
         return Range(place, after_prefix(place))
-    term = terms[schema.sort.name]
-    if term.operator == "begins_with" and schema.sort.kind == "N":
+    for key in asked[:-1]:
+        place += keys.ended(_content(key, terms[key.name].operands[0], limits.SORT_KEY_SIZE_MAX_BYTES))
+    last = asked[-1]
+    term = terms[last.name]
+    if term.operator == "begins_with" and last.kind == "N":
         raise ValidationException(
             "Invalid KeyConditionExpression: Incorrect operand type for operator or function; "
             "operator or function: begins_with, operand type: N"
         )
-    raws = [_content(schema.sort, operand, limits.SORT_KEY_SIZE_MAX_BYTES) for operand in term.operands]
+    raws = [_content(last, operand, limits.SORT_KEY_SIZE_MAX_BYTES) for operand in term.operands]
     return _sort_range(place, term.operator, raws, in_index=in_index)
+
+
+def _asked(partitions: tuple[Key, ...], sorts: tuple[Key, ...], terms: dict[str, Term]) -> tuple[Key, ...]:
+    """The sort attributes that terms are about, first to last; ValidationException when the terms are none for such a key."""
+    several = len(partitions) > 1 or len(sorts) > 1
+    if len(terms) > 2 and not several:
+        raise ValidationException("Conditions can be of length 1 or 2 only")
+    for key in partitions:
+        if key.name not in terms:
+            raise ValidationException(f"Query condition missed key schema element: {key.name}")
+    asked = tuple(key for key in sorts if key.name in terms)
+    if len(terms) > len(partitions) + len(asked):
+        if several or not sorts:
+            raise ValidationException(_NOT_SUPPORTED)
+        raise ValidationException(f"Query condition missed key schema element: {sorts[0].name}")
+    if any(terms[key.name].operator != "=" for key in partitions):
+        raise ValidationException(_NOT_SUPPORTED)
+    if asked:
+        before = sorts[: sorts.index(asked[-1])]
+        loose = [key.name for key in before if key.name not in terms or terms[key.name].operator != "="]
+        if loose:
+            raise ValidationException(
+                f"RANGE key attributes {', '.join(loose)} must have equality conditions specified in the query because a "
+                f"condition is present on key attribute {asked[-1].name}"
+            )
+    return asked
 
 
 def _sort_range(place: bytes, operator: str, raws: list[bytes], *, in_index: bool) -> Range:

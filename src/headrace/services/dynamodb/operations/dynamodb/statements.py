@@ -138,6 +138,9 @@ def _single(ctx: Context, bound: Bound, operation_name: str) -> tuple[Table, Ite
     statement = bound.statement
     assert isinstance(statement, Select)
     table = state.table_of(ctx, statement.table)
+    index = None if statement.index is None else table.index(statement.index)
+    if index is not None:
+        selecting.key_of_index(index)
     key, rest = key_and_rest(table.schema, bound)
     if key is None or rest or statement.index is not None:
         raise ValidationException(f"Select statements within {operation_name} must specify the primary key in the where clause.")
