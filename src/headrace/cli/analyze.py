@@ -11,10 +11,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from headrace.cli.clients import client
 from headrace.cli.stream_tail import Tail, start_of
+from headrace.cli.telling import told
 from headrace.kit.settings import Settings
 from headrace.services.analytics.engine.client import Engine
 from headrace.services.analytics.engine.schema import ERROR_STREAM, Column, InputSchema, Raw, SqlError
@@ -41,23 +40,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Print rows until Ctrl-C; 1 when the query is wrong, or the server refuses or does not answer."""
+    return told(lambda: _analyze(arguments, settings))
+
+
+def _analyze(arguments: argparse.Namespace, settings: Settings) -> int:
     engine = Engine()
     try:
         tail = Tail(client(settings, "kinesis", arguments.account), arguments.stream, start_of(arguments.begin))
         return Analysis(engine, tail, arguments).run()
     except SqlError as error:
         print(f"headrace: {error.sentence()}", file=sys.stderr)
-    except ClientError as error:
-        print(f"headrace: {error.response['Error']['Message']}", file=sys.stderr)
-    except (BotoCoreError, ConnectionError) as error:
-        print(f"headrace: {error}", file=sys.stderr)
-    except BrokenPipeError:
-        # Whoever read has seen enough, and there is nobody to tell it to.
-        sys.stderr.close()
-        return 0
+        return 1
     finally:
         engine.close()
-    return 1
 
 
 class Analysis:

@@ -6,9 +6,8 @@ import json
 import sys
 from pathlib import Path
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from headrace.cli.clients import client
+from headrace.cli.telling import told
 from headrace.kit.settings import Settings
 
 
@@ -22,21 +21,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Print the answer, and the log on the standard error; 1 when the function failed."""
-    try:
-        payload = _event(arguments.event)
-        functions = client(settings, "lambda", arguments.account)
-        if arguments.asynchronous:
-            functions.invoke(FunctionName=arguments.function, Payload=payload, InvocationType="Event")
-            return 0
-        # A durable execution goes over many invocations, so there is no one log to show the end of.
-        durable = "DurableConfig" in functions.get_function_configuration(FunctionName=arguments.function)
-        answer = functions.invoke(FunctionName=arguments.function, Payload=payload, LogType="None" if durable else "Tail")
-    except ClientError as error:
-        print(f"headrace: {error.response['Error']['Message']}", file=sys.stderr)
-        return 1
-    except (BotoCoreError, OSError) as error:
-        print(f"headrace: {error}", file=sys.stderr)
-        return 1
+    return told(lambda: _invoke(arguments, settings))
+
+
+def _invoke(arguments: argparse.Namespace, settings: Settings) -> int:
+    payload = _event(arguments.event)
+    functions = client(settings, "lambda", arguments.account)
+    if arguments.asynchronous:
+        functions.invoke(FunctionName=arguments.function, Payload=payload, InvocationType="Event")
+        return 0
+    # A durable execution goes over many invocations, so there is no one log to show the end of.
+    durable = "DurableConfig" in functions.get_function_configuration(FunctionName=arguments.function)
+    answer = functions.invoke(FunctionName=arguments.function, Payload=payload, LogType="None" if durable else "Tail")
     text = answer["Payload"].read().decode("utf-8", "replace")
     log = base64.b64decode(answer.get("LogResult", "")).decode("utf-8", "replace")
     failed = answer.get("FunctionError")

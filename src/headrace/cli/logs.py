@@ -1,14 +1,13 @@
 """`headrace logs`: what a function said."""
 
 import argparse
+import contextlib
 import json
-import sys
 import time
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from headrace.cli.clients import client
+from headrace.cli.telling import told
 from headrace.kit.settings import Settings
 
 LOOK_SECONDS = 0.5
@@ -27,28 +26,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Print lines as they were written; 1 when there is no such log."""
+    return told(lambda: _run(arguments, settings))
+
+
+def _run(arguments: argparse.Namespace, settings: Settings) -> int:
     logs = client(settings, "logs", arguments.account)
     start_ms = int((time.time() - arguments.since * 60) * 1000)
     seen: dict[str, None] = {}
-    try:
-        group = _group(client(settings, "lambda", arguments.account), arguments.function)
-        while True:
-            try:
-                start_ms = _show(logs, group, start_ms, seen, as_json=arguments.json)
-            except logs.exceptions.ResourceNotFoundException:
-                if not arguments.follow:
-                    return 0  # it has said nothing yet
-            if not arguments.follow:
-                return 0
-            time.sleep(LOOK_SECONDS)
-    except ClientError as error:
-        print(f"headrace: {error.response['Error']['Message']}", file=sys.stderr)
-    except BotoCoreError as error:
-        print(f"headrace: {error}", file=sys.stderr)
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 0
-    return 1
+    group = _group(client(settings, "lambda", arguments.account), arguments.function)
+    while True:
+        # Without a log, it has said nothing yet.
+        with contextlib.suppress(logs.exceptions.ResourceNotFoundException):
+            start_ms = _show(logs, group, start_ms, seen, as_json=arguments.json)
+        if not arguments.follow:
+            return 0
+        time.sleep(LOOK_SECONDS)
 
 
 def _group(functions: Any, name: str) -> str:

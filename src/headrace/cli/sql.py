@@ -10,11 +10,10 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from headrace.cli.analyze import Analysis
 from headrace.cli.clients import client
 from headrace.cli.stream_tail import Tail, start_of
+from headrace.cli.telling import told
 from headrace.kit.settings import Settings
 from headrace.services.analytics.engine.client import Engine
 from headrace.services.analytics.engine.schema import Column, InputSchema, Raw, RecordFormat, ReferenceSchema, SqlError
@@ -41,20 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Run what is asked for; 1 when the last SELECT was wrong, or the server refuses or does not answer."""
     start_of(arguments.begin)
-    try:
-        found = Application(settings, arguments)
-        if arguments.execute is not None:
-            return found.show(arguments.execute)
-        return _ask(found)
-    except ClientError as error:
-        print(f"headrace: {error.response['Error']['Message']}", file=sys.stderr)
-    except (BotoCoreError, ConnectionError) as error:
-        print(f"headrace: {error}", file=sys.stderr)
-    except BrokenPipeError:
-        # Whoever read has seen enough, and there is nobody to tell it to.
-        sys.stderr.close()
-        return 0
-    return 1
+    return told(lambda: _run(arguments, settings))
+
+
+def _run(arguments: argparse.Namespace, settings: Settings) -> int:
+    found = Application(settings, arguments)
+    return _ask(found) if arguments.execute is None else found.show(arguments.execute)
 
 
 def _ask(application: "Application") -> int:

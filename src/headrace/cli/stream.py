@@ -4,11 +4,10 @@ import argparse
 import json
 import sys
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from headrace.cli import stream_put, stream_tail
 from headrace.cli.clients import client
 from headrace.cli.main import add_settings
+from headrace.cli.telling import told
 from headrace.kit.settings import Settings
 
 
@@ -61,14 +60,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Run the action; its exit status, 1 when the server refuses or does not answer."""
-    try:
-        return ACTIONS[arguments.action][2](arguments, settings)
-    except ClientError as error:
-        print(f"headrace: {error.response['Error']['Message']}", file=sys.stderr)
-    except BotoCoreError as error:
-        print(f"headrace: {error}", file=sys.stderr)
-    except BrokenPipeError:
-        # Whoever read has seen enough, and there is nobody to tell it to.
-        sys.stderr.close()
-        return 0
-    return 1
+    return told(lambda: ACTIONS[arguments.action][2](arguments, settings))

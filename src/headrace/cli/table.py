@@ -6,12 +6,11 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from headrace.cli import table_move
 from headrace.cli.clients import client
 from headrace.cli.main import add_settings
 from headrace.cli.table_items import key_value, plain_line, typed_line
+from headrace.cli.telling import told
 from headrace.kit.settings import Settings
 
 
@@ -212,14 +211,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Run the action; its exit status, 1 when the server refuses or does not answer."""
-    try:
-        return ACTIONS[arguments.action][2](arguments, settings)
-    except ClientError as error:
-        print(f"headrace: {error.response['Error']['Message']}", file=sys.stderr)
-    except (BotoCoreError, OSError) as error:
-        if isinstance(error, BrokenPipeError):
-            # Whoever read has seen enough, and there is nobody to tell it to.
-            sys.stderr.close()
-            return 0
-        print(f"headrace: {error}", file=sys.stderr)
-    return 1
+    return told(lambda: ACTIONS[arguments.action][2](arguments, settings))
