@@ -181,3 +181,21 @@ def test_function__other_accounts_invoke_what_they_may(
     assert owner.invoke(FunctionName="f", Payload=b"3")["Payload"].read() == b"3"
     with pytest.raises(owner.exceptions.InvalidParameterValueException):
         owner.put_resource_policy(ResourceArn=arn, Policy=document({**deny, "Principal": {"AWS": "ann"}}))
+
+
+@pytest.mark.parametrize(
+    ("service", "listing"),
+    [
+        ("sqs", "list_queues"),
+        ("sns", "list_topics"),
+        ("s3", "list_buckets"),
+        ("lambda", "list_functions"),
+        ("kinesis", "list_streams"),
+        ("dynamodb", "list_tables"),
+    ],
+)
+def test_listing__is_of_no_resource_and_asks_no_policy(
+    account: str, user: Callable[..., Make], service: str, listing: str
+) -> None:
+    ann = user(account, statement("iam:GetUser"))
+    assert "no identity-based policy allows" in refused(getattr(ann(service), listing))

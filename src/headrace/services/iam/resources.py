@@ -92,7 +92,8 @@ def _own(held: Permissions, need: Need, context: RequestContext) -> Verdict:
 
 def _kept(scope: Scope, port: ResourcePolicies | None, arn: str) -> Sequence[Policy]:
     found: list[Policy] = []
-    if port is None:
+    if port is None or arn.count(":") < 5:
+        # What lists things is asked of "*", which has no policy.
         return found
     for text in scope.snapshot(lambda inner: port.policies(inner.tx, arn)):
         try:
