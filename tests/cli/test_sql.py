@@ -99,6 +99,8 @@ def test_wrong_select__said_with_its_place(server: HeadraceServer, application: 
 def test_terminal__rows_come_as_they_come_and_ctrl_c_ends_them(server: HeadraceServer, application: str) -> None:
     controller, terminal = pty.openpty()
     called = command(server, application)
+    # A shell that runs the tests in the background has them ignore Ctrl-C, and what they start inherits that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(**called, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True)
     os.close(terminal)
     try:
