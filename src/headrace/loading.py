@@ -24,7 +24,9 @@ CARDS = (
     Card("iam", ("iam", "sts"), ("authority",)),
     Card("redshift", ("redshift", "redshift-data"), ("warehouse",)),
     Card(
-        "dynamodb", ("dynamodb", "dynamodbstreams"), ("sources.dynamodb", "sources.dynamodb-feed", "policies.dynamodb")
+        "dynamodb",
+        ("dynamodb", "dynamodbstreams"),
+        ("sources.dynamodb", "sources.dynamodb-feed", "policies.dynamodb", "insights.dynamodb"),
     ),
     Card("kinesis", ("kinesis",), ("sources.kinesis", "sinks.kinesis", "batch_sinks.kinesis", "policies.kinesis")),
     Card("logs", ("logs",), ("logs",)),

@@ -257,6 +257,26 @@ class Metrics(Protocol):
         """Count the values in; quick, and durable a moment later."""
 
 
+class InsightRule(msgspec.Struct, frozen=True):
+    """A rule that finds the contributors of the largest sums (Sum) or numbers (Count), by the names of their keys."""
+
+    name: str
+    labels: tuple[str, ...]
+    aggregate: str
+
+
+class InsightRules(Protocol):
+    """The Contributor Insights rules of a service, as CloudWatch shows them."""
+
+    def rules(self, scope: Scope) -> Sequence[InsightRule]:
+        """All rules of an account in a region."""
+
+    def minutes(
+        self, scope: Scope, name: str, first: int, end: int
+    ) -> Mapping[int, tuple[float, Mapping[tuple[str, ...], float]]]:
+        """(total, sums by contributor) of the minutes since 1970 with first <= minute < end. LookupError: no such rule."""
+
+
 class Credentials(msgspec.Struct, frozen=True):
     """Keys that sign requests. `expires_at` (seconds since 1970) and the token are set for temporary ones."""
 
@@ -346,12 +366,13 @@ def _unwired(name: str) -> Any:
 
 
 class Ports(msgspec.Struct):
-    """What `app` hands to every context. `sources`, `sinks`, `batch_sinks` and `policies` are found by the service in an ARN."""
+    """What `app` hands to every context. Those in dicts are found by the service in an ARN; `insights` has them all."""
 
     sources: dict[str, RecordSource] = msgspec.field(default_factory=dict)
     sinks: dict[str, Sink] = msgspec.field(default_factory=dict)
     batch_sinks: dict[str, BatchSink] = msgspec.field(default_factory=dict)
     policies: dict[str, ResourcePolicies] = msgspec.field(default_factory=dict)
+    insights: dict[str, InsightRules] = msgspec.field(default_factory=dict)
     invoker: Invoker = _unwired("invoker")
     objects: ObjectStore = _unwired("objects")
     warehouse: Warehouse = _unwired("warehouse")

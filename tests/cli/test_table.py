@@ -60,7 +60,28 @@ def test_list_and_show(table: Program, db: Any) -> None:
     shown = table("show", "songs")[1]
     assert "keys      a (S), n (N)\n" in shown
     assert "recovery  disabled\n" in shown
+    assert "hottest" not in shown
     assert table("show", "nowhere")[0] == 1
+
+
+def test_show__has_the_hottest_keys(tmp_path: Path) -> None:
+    # A server of its own: the program asks for the last hour by its own clock, and other tests advance the shared server's.
+    server = HeadraceServer(tmp_path / "data").start()
+    table, db = Program(server, "000000000000"), server.client("dynamodb")
+    db.create_table(
+        TableName="songs",
+        KeySchema=[{"AttributeName": "a", "KeyType": "HASH"}, {"AttributeName": "n", "KeyType": "RANGE"}],
+        AttributeDefinitions=[{"AttributeName": "a", "AttributeType": "S"}, {"AttributeName": "n", "AttributeType": "N"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    db.update_contributor_insights(TableName="songs", ContributorInsightsAction="ENABLE")
+    for number in range(3):
+        db.put_item(TableName="songs", Item={"a": {"S": "x"}, "n": {"N": str(number % 2)}})
+    shown = table("show", "songs")[1]
+    assert "hottest   a, units: x (3)\n" in shown
+    assert "hottest   a n, units: x 0 (2), x 1 (1)\n" in shown
+    assert "hottest   a, throttled: none\n" in shown
+    server.kill()
 
 
 def test_get_and_query(table: Program, db: Any) -> None:

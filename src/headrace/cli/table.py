@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -106,10 +107,30 @@ def _show(arguments: argparse.Namespace, settings: Settings) -> int:
         ("stream", found.get("StreamSpecification", {}).get("StreamViewType", "none")),
         ("expiry", expiry.get("AttributeName", "none")),
         ("recovery", recovery),
+        *_hottest(settings, arguments, db),
     ]
     for title, text in rows:
         print(f"{title:<9} {text}")
     return 0
+
+
+def _hottest(settings: Settings, arguments: argparse.Namespace, db: Any) -> Iterator[tuple[str, str]]:
+    """The keys that were used and throttled most in the last hour, where contributor insights are on."""
+    summaries = db.list_contributor_insights(TableName=arguments.name)["ContributorInsightsSummaries"]
+    end = time.time()
+    for summary in summaries:
+        if summary["ContributorInsightsStatus"] != "ENABLED":
+            continue
+        index = {"IndexName": summary["IndexName"]} if "IndexName" in summary else {}
+        described = db.describe_contributor_insights(TableName=arguments.name, **index)
+        for rule in described["ContributorInsightsRuleList"]:
+            report = client(settings, "cloudwatch", arguments.account).get_insight_rule_report(
+                RuleName=rule, StartTime=end - 3600, EndTime=end + 60, Period=60, MaxContributorCount=5
+            )
+            what = "throttled" if report["AggregationStatistic"] == "SampleCount" else "units"
+            most = [f"{' '.join(one['Keys'])} ({one['ApproximateAggregateValue']:g})" for one in report["Contributors"]]
+            of = f"index {index['IndexName']}, " if index else ""
+            yield "hottest", f"{of}{' '.join(report['KeyLabels'])}, {what}: {', '.join(most) or 'none'}"
 
 
 def _get(arguments: argparse.Namespace, settings: Settings) -> int:

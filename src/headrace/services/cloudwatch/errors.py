@@ -15,5 +15,9 @@ class MissingRequiredParameterException(AwsError):
     """A value is missing."""
 
 
+class ResourceNotFoundException(AwsError):
+    """There is no such rule."""
+
+
 class InvalidNextToken(AwsError):
     """The token is none that was given out."""

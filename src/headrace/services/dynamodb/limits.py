@@ -82,4 +82,11 @@ IMPORT_LINE_SIZE_MAX_BYTES = 2 << 20
 IMPORT_ERRORS_LOGGED_MAX = 10_000
 IMPORT_STEP_SECONDS = 1.0
 BACKUPS_PAGE = 100
+INSIGHTS_PAGE = 100
+# Of one rule in one minute. How many rules count at one time (they are kept every few seconds); for how long they are kept.
+INSIGHTS_KEYS_MAX = 500
+INSIGHTS_PENDING_MAX = 128
+INSIGHTS_MINUTES_MAX = 24 * 60
+# A rule's name has 128 characters at most, with the rest of it around.
+INSIGHTS_RESOURCE_NAME_MAX = 80
 JOBS_PAGE = 25

@@ -4,7 +4,7 @@ A page ends at the limit of items looked at, or with the item that makes it larg
 next page begins behind.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from headrace.kit.errors import ValidationException
@@ -33,13 +33,14 @@ class Look(NamedTuple):
 
 
 class Page(NamedTuple):
-    """What a page gave."""
+    """What a page gave. `looked`: the items that were looked at, of a table whose contributor insights are on."""
 
     items: list[Any]
     matched: int
     scanned: int
     size_bytes: int
     last_key: Item | None
+    looked: Sequence[bytes] = ()
 
 
 def stored_items(
@@ -67,6 +68,9 @@ def read_page(found: Iterator[bytes], table: Table, index: Index | None, look: L
     stored = b""
     full = False
     projected = look.projected
+    looked: list[bytes] = []
+    if table.insights is not None:
+        found = _remembered(found, looked)
     whole = look.paths is None and projected is None and look.passes is None
     for stored in found:
         scanned += 1
@@ -91,7 +95,14 @@ def read_page(found: Iterator[bytes], table: Table, index: Index | None, look: L
             break
         if hurried and (scanned > limits.QUICK_ITEMS_MAX or size_bytes > limits.QUICK_SIZE_MAX_BYTES):
             raise Longer
-    return Page(given, count, scanned, size_bytes, last_key(table, index, items.decode(stored)) if full else None)
+    last = last_key(table, index, items.decode(stored)) if full else None
+    return Page(given, count, scanned, size_bytes, last, looked)
+
+
+def _remembered(found: Iterator[bytes], looked: list[bytes]) -> Iterator[bytes]:
+    for stored in found:
+        looked.append(stored)
+        yield stored
 
 
 def last_key(table: Table, index: Index | None, item: Item) -> Item:

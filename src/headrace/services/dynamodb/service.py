@@ -1,11 +1,12 @@
 """The door of DynamoDB and its streams, and what it offers to other services."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from headrace.layers import log
 from headrace.operation import Context, Service
 from headrace.ports import Scope, SourceBatch, SourceRecord, SourceShard
-from headrace.services.dynamodb import changes, feeds, replicas, shapes, state, workers
+from headrace.services.dynamodb import changes, feeds, insights, replicas, shapes, state, workers
 from headrace.services.dynamodb.access import TablePolicies
 from headrace.services.dynamodb.state import StreamRow
 from headrace.workers import Runner
@@ -97,17 +98,30 @@ def _record(stream: StreamRow, shard: int, number: int, raw: bytes, arn: str) ->
 
 
 _SOURCE = StreamSource()
+_stops: list[Callable[[], None]] = []
 
 
 def _start(ctx: Context, runner: Runner) -> None:
+    _stops[:] = [partial(insights.COUNTER.keep, ctx)]
     runner.add(feeds.CONSUMER.worker(runner))
     runner.add(replicas.CONSUMER.worker(runner))
+
+
+def _stop() -> None:
+    for stop in _stops:
+        stop()
 
 
 SERVICE = Service(
     models=("dynamodb", "dynamodbstreams"),
     operations="headrace.services.dynamodb.operations",
-    offers={"sources.dynamodb": _SOURCE, f"sources.{feeds.SOURCE}": _SOURCE, "policies.dynamodb": TablePolicies()},
+    offers={
+        "sources.dynamodb": _SOURCE,
+        f"sources.{feeds.SOURCE}": _SOURCE,
+        "policies.dynamodb": TablePolicies(),
+        "insights.dynamodb": insights.Rules(),
+    },
     workers=workers.WORKERS,
     on_start=_start,
+    on_stop=_stop,
 )

@@ -20,6 +20,7 @@
     ("dynamodb", "import", account, region, id)           → Import (in `imports`)
     ("dynamodb", "version", table id) + place             when and where an item was written last, see `replicas`
     ("dynamodb", "replicated", account, region, table)    → the label of the stream that tells a table's replicas
+    ("dynamodb", "insights", id, rule, minute)            which keys used the most, see `insights`
     ("dynamodb", "policy", ARN)                           → Policy, of a table or a stream
     ("dynamodb", "job", number)                           → Job (in `jobs`): a copy that is being made
     ("dynamodb", "token", account, region, token)         → Token: a transaction that was carried out
@@ -83,6 +84,26 @@ class IndexRow(msgspec.Struct, omit_defaults=True):
         return [] if self.sort is None else [self.sort, *self.more_sorts]
 
 
+class InsightsRow(msgspec.Struct, omit_defaults=True):
+    """Contributor insights of a table or an index: counted under this id, in this mode, since when, and when that was changed."""
+
+    id: int
+    mode: str
+    since: float
+    changed_at: float
+    enabled: bool = True
+
+
+class Watch(NamedTuple):
+    """Insights that are on, compiled: the rules for what is let through and what is refused, and the attributes of the key."""
+
+    id: int
+    accessed: tuple[str, ...]
+    throttled: tuple[str, ...]
+    partitions: tuple[str, ...]
+    names: tuple[str, ...]
+
+
 class TableRow(msgspec.Struct, omit_defaults=True):
     """A table: its keys, its indexes and its settings."""
 
@@ -123,6 +144,8 @@ class TableRow(msgspec.Struct, omit_defaults=True):
     replicas: list[str] = []
     restored: dict[str, Any] | None = None
     feeds: list[int] = []
+    # By the name of an index; that of the table itself is empty.
+    insights: dict[str, InsightsRow] = {}
 
 
 class Generation(msgspec.Struct):
@@ -246,8 +269,8 @@ class Table:
     """A table, compiled: what every operation on its items needs at hand."""
 
     __slots__ = (
-        "account", "counts", "expiry", "expiry_value", "feeds", "history", "indexes", "key", "local_indexes", "logs", "prefix",
-        "raw", "region", "row", "schema", "versions", "with_new", "with_old",
+        "account", "counts", "expiry", "expiry_value", "feeds", "history", "indexes", "insights", "key", "local_indexes", "logs",
+        "prefix", "raw", "region", "row", "schema", "versions", "with_new", "with_old",
     )  # fmt: skip
 
     def __init__(self, account: str, region: str, key: bytes, raw: bytes) -> None:
@@ -271,7 +294,22 @@ class Table:
         self.versions = versions_of(row.id) if row.replicas else None
         self.history = tuples.pack(("dynamodb", "history", row.history_id)) if row.history_id else None
         self.expiry = row.ttl_attribute if row.ttl_enabled else None
+        self.insights = self._watches() if row.insights else None
         self.expiry_value = msgspec.msgpack.encode((account, region, row.name))
+
+    def _watches(self) -> dict[int, Watch] | None:
+        """The insights that are on, by the numbers of their indexes; the table's has 0."""
+        watched: list[tuple[str, int, Schema | IndexSchema]] = [("", 0, self.schema)]
+        watched += [(one.row.name, one.row.number, one.schema) for one in self.indexes]
+        found = {}
+        for name, number, schema in watched:
+            own = self.row.insights.get(name)
+            if own is not None and own.enabled:
+                letters = "PS" if schema.sorts else "P"
+                accessed = () if own.mode == "THROTTLED_KEYS" else tuple(f"{letter}KC" for letter in letters)
+                throttled = tuple(f"{letter}KT" for letter in letters)
+                found[number] = Watch(own.id, accessed, throttled, tuple(key.name for key in schema.partitions), schema.names)
+        return found or None
 
     @property
     def arn(self) -> str:

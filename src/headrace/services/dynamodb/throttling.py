@@ -3,12 +3,17 @@
 Each table (and, for reads, each global index) has a bucket of capacity units. It fills with what is provisioned in a second, and
 holds what was not used in the last five minutes. A request is let through while there is something in the bucket, and takes what
 it uses, so the bucket may owe for a while. Buckets are this process's own, and full when it starts.
+
+What is let through and what is refused is told to the table's contributor insights, if it has any.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from headrace.kit.errors import AwsError
 from headrace.ports import Scope
-from headrace.services.dynamodb import capacity, errors, items, limits
+from headrace.services.dynamodb import capacity, errors, insights, items, limits
+from headrace.services.dynamodb.engine.values import Item
 from headrace.services.dynamodb.state import Index, Table
 
 _PROVISIONED = (
@@ -32,10 +37,22 @@ class _Level(NamedTuple):
 _levels: dict[tuple[int, int, str], _Level] = {}
 
 
-def read(ctx: Scope, table: Table, index: Index | None, units: float) -> None:
-    """Let a read through, or ProvisionedThroughputExceededException (on demand: ThrottlingException)."""
-    if not ctx.settings.enforce_limits:
-        return
+def read(ctx: Scope, table: Table, index: Index | None, units: float, found: Sequence[Item | bytes]) -> None:
+    """Let a read through, or ProvisionedThroughputExceededException (on demand: ThrottlingException).
+
+    `found`: the keys, or the items as they are kept, that were read.
+    """
+    if ctx.settings.enforce_limits:
+        try:
+            _hold_read(ctx, table, index, units)
+        except AwsError:
+            insights.refused(ctx, table, index, found)
+            raise
+    if table.insights is not None:
+        insights.read(ctx, table, index, units, found)
+
+
+def _hold_read(ctx: Scope, table: Table, index: Index | None, units: float) -> None:
     row = table.row
     if row.billing == "PROVISIONED":
         own = index is not None and not index.row.local
@@ -46,13 +63,24 @@ def read(ctx: Scope, table: Table, index: Index | None, units: float) -> None:
         _take(ctx, (row.id, 0, "read"), row.most_read_units, units, None)
 
 
-def write(ctx: Scope, table: Table, old: bytes | None, new: bytes | None, *, transactional: bool = False) -> None:
-    """Let a write through, or raise as `read` does. `old` and `new` are the items before and after."""
-    if not ctx.settings.enforce_limits:
+def write(ctx: Scope, table: Table, old: bytes | None, new: bytes | None, item: Item, *, transactional: bool = False) -> None:
+    """Let a write through, or raise as `read` does. `old` and `new` are the items before and after; `item` has the key."""
+    if not ctx.settings.enforce_limits and table.insights is None:
         return
-    row = table.row
     sizes = [0 if one is None else items.size_of(one) for one in (old, new)]
     units = capacity.write_units(sizes[0], sizes[1], transactional=transactional)
+    if ctx.settings.enforce_limits:
+        try:
+            _hold_write(ctx, table, units)
+        except AwsError:
+            insights.refused(ctx, table, None, (item,))
+            raise
+    if table.insights is not None:
+        insights.wrote(ctx, table, units, old, new, item)
+
+
+def _hold_write(ctx: Scope, table: Table, units: float) -> None:
+    row = table.row
     if row.billing == "PROVISIONED":
         _take(ctx, (row.id, 0, "write"), row.write_units, units, "table")
     elif row.most_write_units > 0:

@@ -45,7 +45,7 @@ def batch_get_item(
             units += capacity.read_units(size_bytes, consistent=bool(wanted.get("ConsistentRead")))
             if stored is not None:
                 found.append(items.raw(stored) if paths is None else projections.project(paths, items.decode(stored)))
-        throttling.read(ctx, table, None, units)
+        throttling.read(ctx, table, None, units, wanted["Keys"])
         used.append(capacity.consumed(return_consumed_capacity, table, units))
     answer: dict[str, Any] = {"Responses": responses, "UnprocessedKeys": left}
     if return_consumed_capacity not in (None, "NONE"):
@@ -88,7 +88,7 @@ def batch_write_item(
     metrics: dict[str, list[Any]] = {}
     for name, prepared in changes.items():
         for change in prepared:
-            throttling.write(ctx, change.table, change.old, change.new)
+            throttling.write(ctx, change.table, change.old, change.new, change.item)
             mutations.carry_out(ctx.tx, change, now_ms)
             found = capacity.collection_metrics(return_item_collection_metrics, change.table, change.item)
             if found is not None:

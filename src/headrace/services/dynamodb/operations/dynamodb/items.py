@@ -41,7 +41,7 @@ def put_item(
     if guard:
         before = None if old is None else items.decode(old)
         guard.check(old, before, return_values_on_condition_check_failure)
-    throttling.write(ctx, table, old, new)
+    throttling.write(ctx, table, old, new, item)
     items.write(tx, table, place, old, new, item, ctx.clock.now_ms(), before=before)
     answer: dict[str, Any] = {}
     if return_values == "ALL_OLD" and old is not None:
@@ -78,9 +78,9 @@ def get_item(
         guards.refuse_loose(expression_attribute_names, None)
     table = state.table_of(ctx, table_name)
     stored = ctx.tx.get(table.prefix + mutations.place_of_key(table, key))
-    if ctx.settings.enforce_limits:
+    if ctx.settings.enforce_limits or table.insights is not None:
         size_bytes = 0 if stored is None else items.size_of(stored)
-        throttling.read(ctx, table, None, capacity.read_units(size_bytes, consistent=bool(consistent_read)))
+        throttling.read(ctx, table, None, capacity.read_units(size_bytes, consistent=bool(consistent_read)), (key,))
     answer: dict[str, Any] = {}
     if stored is not None:
         answer["Item"] = items.raw(stored) if paths is None else projections.project(paths, items.decode(stored))
@@ -135,7 +135,7 @@ def update_item(
     before = None if old is None else items.decode(old)
     guard.check(old, before, return_values_on_condition_check_failure)
     change = mutations.updated(table, place, old, before, key, update, binding)
-    throttling.write(ctx, table, old, change.new)
+    throttling.write(ctx, table, old, change.new, change.item)
     mutations.carry_out(tx, change, ctx.clock.now_ms())
     answer: dict[str, Any] = {}
     if (attributes := mutations.update_answer(return_values, update, binding, change)) is not None:
@@ -173,7 +173,7 @@ def delete_item(
     old = tx.get(table.prefix + place)
     before = items.decode(old) if guard and old is not None else None
     guard.check(old, before, return_values_on_condition_check_failure)
-    throttling.write(ctx, table, old, None)
+    throttling.write(ctx, table, old, None, key)
     items.write(tx, table, place, old, None, key, ctx.clock.now_ms(), before=before)
     answer: dict[str, Any] = {}
     if return_values == "ALL_OLD" and old is not None:

@@ -62,7 +62,7 @@ def query(
         begin, end = reading.narrowed(begin, end, reading.place_of_start(table, index, exclusive_start_key), reverse=reverse)
     found = reading.stored_items(ctx.tx, table, index, begin, end, reverse=reverse)
     page = reading.read_page(found, table, index, look, limit)
-    throttling.read(ctx, table, index, capacity.read_units(page.size_bytes, consistent=bool(consistent_read)))
+    throttling.read(ctx, table, index, capacity.read_units(page.size_bytes, consistent=bool(consistent_read)), page.looked)
     return _answer(page, look, table, index, return_consumed_capacity, consistent=bool(consistent_read))
 
 
@@ -111,7 +111,7 @@ def scan(
         begin = start + b"\x00"
     found = reading.stored_items(ctx.tx, table, index, begin, end, reverse=False)
     page = reading.read_page(found, table, index, look, limit)
-    throttling.read(ctx, table, index, capacity.read_units(page.size_bytes, consistent=bool(consistent_read)))
+    throttling.read(ctx, table, index, capacity.read_units(page.size_bytes, consistent=bool(consistent_read)), page.looked)
     return _answer(page, look, table, index, return_consumed_capacity, consistent=bool(consistent_read))
 
 

@@ -43,14 +43,14 @@ def execute_statement(
             lambda inner: selecting.select(inner, bound, statement, consistent=consistent, limit=limit, next_token=next_token)
         )
         units = capacity.read_units(found.page.size_bytes, consistent=consistent)
-        throttling.read(ctx, found.table, found.source, units)
+        throttling.read(ctx, found.table, found.source, units, found.page.looked)
         return _selected(found, return_consumed_capacity, units)
 
     def body(inner: Context) -> dict[str, Any]:
         # A body may run again, and taking values into their form changes them: so each run has its own.
         write = prepare(inner, Bound(statement, parameters))
         write.check(return_values_on_condition_check_failure)
-        throttling.write(inner, write.change.table, write.change.old, write.change.new)
+        throttling.write(inner, write.change.table, write.change.old, write.change.new, write.change.item)
         mutations.carry_out(inner.tx, write.change, inner.clock.now_ms())
         answer: dict[str, Any] = {"Items": [] if write.returned is None else [write.returned]}
         if return_consumed_capacity is not None:
@@ -117,7 +117,7 @@ def _member(ctx: Context, one: Mapping[str, Any], wanted: str | None, used: list
         else:
             write = prepare(ctx, bound)
             write.check(one.get("ReturnValuesOnConditionCheckFailure"))
-            throttling.write(ctx, write.change.table, write.change.old, write.change.new)
+            throttling.write(ctx, write.change.table, write.change.old, write.change.new, write.change.item)
             mutations.carry_out(ctx.tx, write.change, ctx.clock.now_ms())
             found = write.returned
             used.append(mutations.consumed(wanted, write.change))
@@ -156,7 +156,7 @@ def _read(
     stored = ctx.tx.get(table.prefix + mutations.place_of_key(table, key))
     size_bytes = 0 if stored is None else items.size_of(stored)
     units = capacity.read_units(size_bytes, consistent=consistent, transactional=transactional)
-    throttling.read(ctx, table, None, units)
+    throttling.read(ctx, table, None, units, (key,))
     if stored is None:
         return None, units
     return selecting.shown_item(statement, items.decode(stored)), units
@@ -240,8 +240,9 @@ def _write_all(ctx: Context, given: list[dict[str, Any]], token: str | None, wan
             raise errors.canceled(reasons)
         now_ms = ctx.clock.now_ms()
         for write in writes:
-            throttling.write(ctx, write.change.table, write.change.old, write.change.new, transactional=True)
-            mutations.carry_out(ctx.tx, write.change, now_ms)
+            change = write.change
+            throttling.write(ctx, change.table, change.old, change.new, change.item, transactional=True)
+            mutations.carry_out(ctx.tx, change, now_ms)
     if wanted not in (None, "NONE"):
         answer["ConsumedCapacity"] = capacity.by_table([_used(wanted, write, repeated=repeated) for write in writes])
     return answer

@@ -9,7 +9,7 @@ from headrace.kit.errors import ValidationException
 from headrace.layers import tags as tag_rows
 from headrace.operation import Context, operation
 from headrace.ports import RESOURCE_POLICIES_TOPIC
-from headrace.services.dynamodb import backups, errors, feeds, fills, history, limits, replicas, rules, shapes, state
+from headrace.services.dynamodb import backups, errors, feeds, fills, history, insights, limits, replicas, rules, shapes, state
 from headrace.services.dynamodb.state import IndexRow, StreamRow, Table, TableRow
 from headrace.store import tuples
 
@@ -165,6 +165,7 @@ def delete_table(ctx: Context, *, table_name: str) -> dict[str, Any]:
     state.POLICIES.delete(ctx.tx, table.arn)
     ctx.tx.announce(RESOURCE_POLICIES_TOPIC)
     state.FILLS.delete_all(ctx.tx, row.id)
+    insights.forget(ctx, row)
     if row.replicas:
         replicas.leave(ctx, row)
     gone = [tuples.pack(("dynamodb", "count", row.id))]
@@ -286,6 +287,8 @@ def _change_index(ctx: Context, row: TableRow, change: dict[str, Any]) -> IndexR
         raise errors.ResourceNotFoundException("Requested resource not found")
     if "Delete" in change:
         row.indexes.remove(index)
+        insights.forget(ctx, row, index.name)
+        row.insights = {one: kept for one, kept in row.insights.items() if one != index.name}
         state.FILLS.delete(ctx.tx, row.id, index.number)
         state.doom(ctx.tx, [tuples.pack(("dynamodb", "item", row.id)) + index.number.to_bytes(2, "big")])
     else:

@@ -59,7 +59,7 @@ def transact_write_items(
     if not repeated:
         now_ms = ctx.clock.now_ms()
         for change in changes:
-            throttling.write(ctx, change.table, change.old, change.new, transactional=True)
+            throttling.write(ctx, change.table, change.old, change.new, change.item, transactional=True)
             mutations.carry_out(ctx.tx, change, now_ms)
     answer: dict[str, Any] = {}
     if return_consumed_capacity not in (None, "NONE"):
@@ -234,7 +234,7 @@ def transact_get_items(
         else:
             responses.append({"Item": items.raw(stored) if paths is None else projections.project(paths, items.decode(stored))})
         units = capacity.read_units(size_bytes, consistent=True, transactional=True)
-        throttling.read(ctx, table, None, units)
+        throttling.read(ctx, table, None, units, (wanted["Key"],))
         consumed = capacity.consumed(return_consumed_capacity, table, units)
         if consumed is not None:
             used.append({**consumed, "ReadCapacityUnits": units})
