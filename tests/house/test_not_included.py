@@ -40,7 +40,7 @@ def calls(client: Callable[..., Any], account: str) -> list[tuple[str, str, dict
         ("sns", "subscribe", {"TopicArn": t, "Protocol": "email", "Endpoint": "a@b.c"}),
         ("sns", "subscribe", {"TopicArn": t, "Protocol": "https", "Endpoint": "https://b.c"}),
         ("kinesis", "create_queue", {"QueueName": "q", "StreamConfigurationList": [{"StreamARN": arn("kinesis", "stream/s")}]}),
-        ("dynamodb", "create_global_table", {"GlobalTableName": "ttt", "ReplicationGroup": [{"RegionName": "eu-west-1"}]}),
+        ("dynamodb", "update_table", {"TableName": "ttt", "MultiRegionConsistency": "STRONG"}),
         (
             "lambda",
             "create_function",

@@ -16,6 +16,12 @@ def arn(service, resource):
     [
         ("dynamodb", "GetItem", {"TableName": "T"}, [("dynamodb:GetItem", arn("dynamodb", "table/T"))]),
         ("dynamodb", "Query", {"TableName": "T", "IndexName": "I"}, [("dynamodb:Query", arn("dynamodb", "table/T/index/I"))]),
+        (
+            "dynamodb",
+            "DescribeGlobalTable",
+            {"GlobalTableName": "t"},
+            [("dynamodb:DescribeGlobalTable", "arn:aws:dynamodb::111122223333:global-table/t")],
+        ),
         ("dynamodb", "ListTables", {}, [("dynamodb:ListTables", arn("dynamodb", "table/*"))]),
         (
             "dynamodb",

@@ -82,6 +82,26 @@ class ImportConflictException(AwsError):
     """A client token was used again for another import."""
 
 
+class GlobalTableNotFoundException(AwsError):
+    """There is no such global table of the older kind."""
+
+
+class GlobalTableAlreadyExistsException(AwsError):
+    """There is a global table of this name already."""
+
+
+class ReplicaAlreadyExistsException(AwsError):
+    """The global table is in this region already."""
+
+
+class ReplicaNotFoundException(AwsError):
+    """The global table is not in this region."""
+
+
+class IndexNotFoundException(AwsError):
+    """The table has no such index."""
+
+
 class ProvisionedThroughputExceededException(AwsError):
     """A table's provisioned throughput is used up."""
 

@@ -4,7 +4,10 @@ Each write gives its item a version: when it was made, and in which region. A ta
 the consumer then puts such an item, as it is now, into the other regions, if its version is larger than the one there: so the
 last writer wins, everywhere the same one. What came from elsewhere has that region in its version, and is not told on.
 
-Layout: ("dynamodb", "version", table id) + place → milliseconds (8 bytes) and the region; it stays when the item goes.
+A global table of the older kind (of 2017) is the same, of tables that were there before: they are put together and parted.
+
+Layout: ("dynamodb", "version", versions id) + place → milliseconds (8 bytes) and the region; it stays when the item goes. A table
+that gets its first replica has a new versions id, so that what it wrote before has no version.
 """
 
 from collections.abc import Iterator, Sequence
@@ -38,20 +41,56 @@ def join(ctx: Context, name: str, made: TableRow) -> None:
     assert made.stream is not None
     REPLICATED.put(ctx.tx, made.stream, there.account, there.region, name)
     for region in made.replicas:
-        other = ctx.at(region=region)
-        kept = state.own_row(other, name)
-        kept.replicas = [one for one in group if one != region]
-        state.save(other, kept)
-        assert kept.stream is not None
-        REPLICATED.put(ctx.tx, kept.stream, other.account, region, name)
-    number = state.next_number(ctx.tx)
-    jobs.begin(ctx, Job(number, "replica", ctx.account, ctx.region, name, target=there.region, step=jobs.FINISH))
+        _tie(ctx.at(region=region), name, group)
+    _fill(ctx, name, there.region)
     ctx.tx.announce(TOPIC)
+
+
+def _tie(ctx: Context, name: str, group: Sequence[str], grouped_at: float | None = None) -> None:
+    """Let the table of this region know its group."""
+    row = state.own_row(ctx, name)
+    if not row.replicas:
+        row.versions_id = state.next_number(ctx.tx)
+    row.replicas = [one for one in group if one != ctx.region]
+    row.grouped_at = grouped_at
+    state.save(ctx, row)
+    assert row.stream is not None
+    if row.replicas:
+        REPLICATED.put(ctx.tx, row.stream, ctx.account, ctx.region, name)
+
+
+def _fill(ctx: Context, name: str, region: str) -> None:
+    """Let the worker put what is in this region's table into another's."""
+    number = state.next_number(ctx.tx)
+    jobs.begin(ctx, Job(number, "replica", ctx.account, ctx.region, name, target=region, step=jobs.FINISH))
+
+
+def gather(ctx: Context, name: str, group: Sequence[str], grouped_at: float) -> None:
+    """Put the tables of a name together, as a global table of the older kind; one that came gets the items of the others."""
+    came = [region for region in group if state.own_row(ctx.at(region=region), name).grouped_at is None]
+    for region in group:
+        _tie(ctx.at(region=region), name, group, grouped_at)
+    first = next((region for region in group if region not in came), None)
+    for region in came if first is not None else ():
+        there = ctx.at(region=region)
+        row = state.own_row(there, name)
+        row.making = True
+        state.save(there, row)
+        _fill(ctx.at(region=first), name, region)
+    ctx.tx.announce(TOPIC)
+
+
+def part(ctx: Context, name: str) -> None:
+    """Take this region's table out of its global table of the older kind: it stays as a table of its own."""
+    leave(ctx, state.own_row(ctx, name))
+    row = state.own_row(ctx, name)
+    row.replicas, row.grouped_at = [], None
+    state.save(ctx, row)
 
 
 def leave(ctx: Context, row: TableRow) -> None:
     """A replica goes: the others forget it."""
-    gone = [state.versions_of(row.id)]
+    gone = [state.versions_of(row)] if row.replicas else []
     for region in row.replicas:
         other = ctx.at(region=region)
         kept = state.TABLES.get(other.tx, other.account, region, row.name)
@@ -63,14 +102,16 @@ def leave(ctx: Context, row: TableRow) -> None:
         state.save(other, kept)
         if not kept.replicas:
             REPLICATED.delete(ctx.tx, ctx.account, region, row.name)
-            gone.append(state.versions_of(kept.id))
+            gone.append(state.versions_of(kept))
     REPLICATED.delete(ctx.tx, ctx.account, ctx.region, row.name)
     state.doom(ctx.tx, gone)
     ctx.tx.announce(TOPIC)
 
 
 def shown(ctx: Context, row: TableRow) -> dict[str, Any]:
-    """What a TableDescription says of replicas."""
+    """What a TableDescription says of replicas. Those of the older kind are told by DescribeGlobalTable alone."""
+    if row.grouped_at is not None:
+        return {"GlobalTableVersion": "2017.11.29"}
     if not row.replicas:
         return {}
     listed = []

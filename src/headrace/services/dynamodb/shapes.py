@@ -36,16 +36,10 @@ def table(found: Table, counted: Counted, index_counts: dict[str, int], *, statu
         "TableId": row.uuid,
         "DeletionProtectionEnabled": row.protected,
     }
-    if row.billing == "PAY_PER_REQUEST":
-        described["BillingModeSummary"] = {
-            "BillingMode": row.billing,
-            "LastUpdateToPayPerRequestDateTime": row.billing_changed_at or row.created_at,
-        }
+    described.update(billing_and_class(row))
     if row.most_read_units or row.most_write_units:
         most = {"MaxReadRequestUnits": row.most_read_units or -1, "MaxWriteRequestUnits": row.most_write_units or -1}
         described["OnDemandThroughput"] = most
-    if row.table_class is not None:
-        described["TableClassSummary"] = {"TableClass": row.table_class}
     local = [_index(found, one, index_counts) for one in row.indexes if one.local]
     if local:
         described["LocalSecondaryIndexes"] = local
@@ -56,6 +50,17 @@ def table(found: Table, counted: Counted, index_counts: dict[str, int], *, statu
         described["RestoreSummary"] = row.restored
     described.update(_stream_settings(found))
     return described
+
+
+def billing_and_class(row: TableRow, billing: str = "BillingModeSummary", name: str = "TableClassSummary") -> dict[str, Any]:
+    """A table's billing and class, where they are told: under these names."""
+    told: dict[str, Any] = {}
+    if row.billing == "PAY_PER_REQUEST":
+        changed = row.billing_changed_at or row.created_at
+        told[billing] = {"BillingMode": row.billing, "LastUpdateToPayPerRequestDateTime": changed}
+    if row.table_class is not None:
+        told[name] = {"TableClass": row.table_class}
+    return told
 
 
 def _stream_settings(found: Table) -> dict[str, Any]:

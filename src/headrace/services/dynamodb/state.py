@@ -18,7 +18,7 @@
     ("dynamodb", "backup", account, region, id)           → Backup (in `backups`)
     ("dynamodb", "export", account, region, id)           → Export (in `exports`)
     ("dynamodb", "import", account, region, id)           → Import (in `imports`)
-    ("dynamodb", "version", table id) + place             when and where an item was written last, see `replicas`
+    ("dynamodb", "version", versions id) + place          when and where an item was written last, see `replicas`
     ("dynamodb", "replicated", account, region, table)    → the label of the stream that tells a table's replicas
     ("dynamodb", "insights", id, rule, minute)            which keys used the most, see `insights`
     ("dynamodb", "policy", ARN)                           → Policy, of a table or a stream
@@ -140,8 +140,11 @@ class TableRow(msgspec.Struct, omit_defaults=True):
     holds: int = 0
     # A table that is still being restored or imported has no items to show.
     making: bool = False
-    # The other regions in which this table is.
+    # The other regions in which this table is, and the number of its items' versions (0: the table's id).
     replicas: list[str] = []
+    versions_id: int = 0
+    # When the table became part of a global table of the older kind (of 2017).
+    grouped_at: float | None = None
     restored: dict[str, Any] | None = None
     feeds: list[int] = []
     # By the name of an index; that of the table itself is empty.
@@ -291,7 +294,7 @@ class Table:
         self.feeds = tuple(tuple(log_of(feed, shard) for shard in range(limits.STREAM_SHARDS)) for feed in row.feeds)
         self.with_new = row.stream_view in ("NEW_IMAGE", "NEW_AND_OLD_IMAGES")
         self.with_old = row.stream_view in ("OLD_IMAGE", "NEW_AND_OLD_IMAGES")
-        self.versions = versions_of(row.id) if row.replicas else None
+        self.versions = versions_of(row) if row.replicas else None
         self.history = tuples.pack(("dynamodb", "history", row.history_id)) if row.history_id else None
         self.expiry = row.ttl_attribute if row.ttl_enabled else None
         self.insights = self._watches() if row.insights else None
@@ -407,9 +410,9 @@ def own_row(ctx: Scope, name: str) -> TableRow:
     return row
 
 
-def versions_of(table_id: int) -> bytes:
+def versions_of(row: TableRow) -> bytes:
     """The prefix of the versions of a table's items."""
-    return tuples.pack(("dynamodb", "version", table_id))
+    return tuples.pack(("dynamodb", "version", row.versions_id or row.id))
 
 
 def space_of(number: int) -> bytes:

@@ -100,6 +100,9 @@ def _dynamodb(action: str, parameters: Mapping[str, Any], place: Place) -> Seque
     if "TableName" in parameters:
         index = parameters.get("IndexName")
         return (Need(action, table(parameters["TableName"], f"/index/{index}" if index else "")),)
+    if "GlobalTableName" in parameters:
+        group = f"arn:aws:dynamodb::{place.account}:global-table/{parameters['GlobalTableName']}"
+        return (Need(action, (group,)),)
     if "RequestItems" in parameters:
         return [Need(action, table(name)) for name in parameters["RequestItems"]]
     if "TransactItems" in parameters:

@@ -194,6 +194,10 @@ def _change_replica(ctx: Context, name: str, change: dict[str, Any]) -> None:
     region = given.get("RegionName")
     if region is None or set(given) != {"RegionName"}:
         raise ValidationException("Headrace supports no settings of single replicas yet: give a RegionName alone")
+    if state.own_row(ctx, name).grouped_at is not None:
+        raise ValidationException(
+            "This operation is not supported for a global table of the version 2017.11.29. Use UpdateGlobalTable instead."
+        )
     if region == ctx.region:
         raise ValidationException(
             "Cannot add, delete, or update the local region through ReplicaUpdates. Use CreateTable, DeleteTable, or "
@@ -213,7 +217,7 @@ def _change_replica(ctx: Context, name: str, change: dict[str, Any]) -> None:
         id=state.next_number(ctx.tx), name=name, uuid=ctx.ids.uuid(), created_at=ctx.clock.now(), definitions=row.definitions,
         partition=row.partition, sort=row.sort, billing=row.billing, read_units=row.read_units, write_units=row.write_units,
         indexes=[msgspec.structs.replace(index, filling=False) for index in row.indexes], indexes_made=row.indexes_made,
-        table_class=row.table_class, replicas=[region],
+        table_class=row.table_class, replicas=[region], versions_id=state.next_number(ctx.tx),
     )  # fmt: skip
     _switch_stream(there, made, {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"})
     replicas.join(ctx, name, made)
@@ -237,7 +241,7 @@ def _switch_stream(ctx: Context, row: TableRow, given: dict[str, Any]) -> None:
             if row.last_stream is None and state.find(ctx, row.name) is None:
                 return
             raise ValidationException("Table is already without a stream: StreamEnabled is false already")
-        if row.replicas:
+        if row.replicas or row.grouped_at is not None:
             raise ValidationException("The stream of a table with replicas can not be switched off")
         _close_stream(ctx, row.name, row.stream)
         row.stream, row.stream_id, row.stream_view = None, 0, ""
