@@ -242,12 +242,14 @@ class Logs(Protocol):
 
 
 class Metric(msgspec.Struct, frozen=True):
-    """One value of a metric. The unit is one of CloudWatch's names."""
+    """A value of a metric, seen `count` times, in a minute since 1970 (now, if none). The unit is one of CloudWatch's names."""
 
     name: str
     value: float
     unit: str = "None"
     dimensions: tuple[tuple[str, str], ...] = ()
+    count: int = 1
+    minute: int | None = None
 
 
 class Metrics(Protocol):

@@ -22,15 +22,16 @@ class Aggregator:
 
     def put(self, scope: Scope, namespace: str, values: Sequence[Metric]) -> None:
         """Count the values in; quick, and durable within about a second."""
-        minute = int(scope.clock.now()) // limits.BUCKET_SECONDS
+        now = int(scope.clock.now()) // limits.BUCKET_SECONDS
         account, region = scope.account, scope.region
         with self._lock:
             first = not self._pending
             for value in values:
                 dimensions = tuple(sorted(value.dimensions)) if len(value.dimensions) > 1 else value.dimensions
+                minute = now if value.minute is None else value.minute
                 slot = Slot(Series(account, region, namespace, value.name, dimensions), minute, value.unit)
                 held = self._pending.get(slot)
-                one = statistics.of_value(value.value)
+                one = statistics.of_value(value.value, value.count)
                 if held is not None:
                     statistics.add(held, one)
                 elif len(self._pending) < limits.PENDING_MAX:

@@ -45,9 +45,7 @@ def written(wanted: str | None, table: Table, units: float, before: Item | None,
         return answer
     for index in table.indexes:
         name = index.row.name
-        old = None if before is None else keys.of_entry_if_any(index.schema, before)
-        new = None if after is None else keys.of_entry_if_any(index.schema, after)
-        extra = units * ((old is not None) + (new is not None) if old != new else new is not None and before != after)
+        extra = index_units(index, units, before, after)
         if not extra:
             continue
         answer["CapacityUnits"] += extra
@@ -55,6 +53,15 @@ def written(wanted: str | None, table: Table, units: float, before: Item | None,
             kind = "LocalSecondaryIndexes" if index.row.local else "GlobalSecondaryIndexes"
             answer.setdefault(kind, {})[name] = {"CapacityUnits": extra}
     return answer
+
+
+def index_units(index: Index, units: float, before: Item | None, after: Item | None) -> float:
+    """What a write of some units uses of an index: each entry that is made, moved or removed counts."""
+    old = None if before is None else keys.of_entry_if_any(index.schema, before)
+    new = None if after is None else keys.of_entry_if_any(index.schema, after)
+    if old != new:
+        return units * ((old is not None) + (new is not None))
+    return units if new is not None and before != after else 0.0
 
 
 def by_table(parts: Sequence[dict[str, Any] | None]) -> list[dict[str, Any]]:

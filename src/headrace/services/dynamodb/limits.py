@@ -83,6 +83,8 @@ IMPORT_ERRORS_LOGGED_MAX = 10_000
 IMPORT_STEP_SECONDS = 1.0
 BACKUPS_PAGE = 100
 INSIGHTS_PAGE = 100
+# How many sums of capacity units wait to be handed to CloudWatch.
+METER_PENDING_MAX = 8192
 # Of one rule in one minute. How many rules count at one time (they are kept every few seconds); for how long they are kept.
 INSIGHTS_KEYS_MAX = 500
 INSIGHTS_PENDING_MAX = 128

@@ -6,7 +6,7 @@ from functools import partial
 from headrace.layers import log
 from headrace.operation import Context, Service
 from headrace.ports import Scope, SourceBatch, SourceRecord, SourceShard
-from headrace.services.dynamodb import changes, feeds, insights, replicas, shapes, state, workers
+from headrace.services.dynamodb import changes, feeds, insights, metering, replicas, shapes, state, workers
 from headrace.services.dynamodb.access import TablePolicies
 from headrace.services.dynamodb.state import StreamRow
 from headrace.workers import Runner
@@ -102,7 +102,7 @@ _stops: list[Callable[[], None]] = []
 
 
 def _start(ctx: Context, runner: Runner) -> None:
-    _stops[:] = [partial(insights.COUNTER.keep, ctx)]
+    _stops[:] = [partial(insights.COUNTER.keep, ctx), partial(metering.METER.hand_on, ctx)]
     runner.add(feeds.CONSUMER.worker(runner))
     runner.add(replicas.CONSUMER.worker(runner))
 

@@ -4,7 +4,7 @@ Each table (and, for reads, each global index) has a bucket of capacity units. I
 holds what was not used in the last five minutes. A request is let through while there is something in the bucket, and takes what
 it uses, so the bucket may owe for a while. Buckets are this process's own, and full when it starts.
 
-What is let through and what is refused is told to the table's contributor insights, if it has any.
+What is let through and what is refused is counted for CloudWatch, and told to the table's contributor insights, if it has any.
 """
 
 from collections.abc import Sequence
@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from headrace.kit.errors import AwsError
 from headrace.ports import Scope
-from headrace.services.dynamodb import capacity, errors, insights, items, limits
+from headrace.services.dynamodb import capacity, errors, insights, items, limits, metering
 from headrace.services.dynamodb.engine.values import Item
+from headrace.services.dynamodb.metering import METER
 from headrace.services.dynamodb.state import Index, Table
 
 _PROVISIONED = (
@@ -47,7 +48,9 @@ def read(ctx: Scope, table: Table, index: Index | None, units: float, found: Seq
             _hold_read(ctx, table, index, units)
         except AwsError:
             insights.refused(ctx, table, index, found)
+            METER.add(ctx, table, _global_name(index), metering.READ_THROTTLED, 1.0)
             raise
+    METER.add(ctx, table, _global_name(index), metering.READ, units)
     if table.insights is not None:
         insights.read(ctx, table, index, units, found)
 
@@ -65,8 +68,6 @@ def _hold_read(ctx: Scope, table: Table, index: Index | None, units: float) -> N
 
 def write(ctx: Scope, table: Table, old: bytes | None, new: bytes | None, item: Item, *, transactional: bool = False) -> None:
     """Let a write through, or raise as `read` does. `old` and `new` are the items before and after; `item` has the key."""
-    if not ctx.settings.enforce_limits and table.insights is None:
-        return
     sizes = [0 if one is None else items.size_of(one) for one in (old, new)]
     units = capacity.write_units(sizes[0], sizes[1], transactional=transactional)
     if ctx.settings.enforce_limits:
@@ -74,9 +75,16 @@ def write(ctx: Scope, table: Table, old: bytes | None, new: bytes | None, item: 
             _hold_write(ctx, table, units)
         except AwsError:
             insights.refused(ctx, table, None, (item,))
+            METER.add(ctx, table, "", metering.WRITE_THROTTLED, 1.0)
             raise
+    metering.wrote(ctx, table, units, old, new, item)
     if table.insights is not None:
         insights.wrote(ctx, table, units, old, new, item)
+
+
+def _global_name(index: Index | None) -> str:
+    # What is read of a local index is the table's.
+    return "" if index is None or index.row.local else index.row.name
 
 
 def _hold_write(ctx: Scope, table: Table, units: float) -> None:

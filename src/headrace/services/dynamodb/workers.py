@@ -8,7 +8,7 @@ import msgspec
 from headrace import consumer
 from headrace.layers import log, timer
 from headrace.operation import Context
-from headrace.services.dynamodb import changes, fills, history, insights, items, jobs, limits, state
+from headrace.services.dynamodb import changes, fills, history, insights, items, jobs, limits, metering, state
 from headrace.services.dynamodb.backups import BACKUPS, finish_backup, finish_table
 from headrace.services.dynamodb.engine import keys
 from headrace.services.dynamodb.exports import finish_export
@@ -241,5 +241,6 @@ WORKERS = (
     Worker("dynamodb.fill", fill_indexes, (state.FILL_TOPIC,)),
     Worker("dynamodb.remove", remove_deleted, (state.DOOMED_TOPIC,)),
     Worker("dynamodb.trim", trim_streams),
+    Worker("dynamodb.meter", metering.hand_on),
     Worker("dynamodb.insights", insights.keep_counts, (insights.TOPIC,)),
 )

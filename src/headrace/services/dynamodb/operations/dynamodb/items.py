@@ -78,14 +78,12 @@ def get_item(
         guards.refuse_loose(expression_attribute_names, None)
     table = state.table_of(ctx, table_name)
     stored = ctx.tx.get(table.prefix + mutations.place_of_key(table, key))
-    if ctx.settings.enforce_limits or table.insights is not None:
-        size_bytes = 0 if stored is None else items.size_of(stored)
-        throttling.read(ctx, table, None, capacity.read_units(size_bytes, consistent=bool(consistent_read)), (key,))
+    units = capacity.read_units(0 if stored is None else items.size_of(stored), consistent=bool(consistent_read))
+    throttling.read(ctx, table, None, units, (key,))
     answer: dict[str, Any] = {}
     if stored is not None:
         answer["Item"] = items.raw(stored) if paths is None else projections.project(paths, items.decode(stored))
     if return_consumed_capacity is not None:
-        units = capacity.read_units(0 if stored is None else items.size_of(stored), consistent=bool(consistent_read))
         answer["ConsumedCapacity"] = capacity.consumed(return_consumed_capacity, table, units)
     return answer
 
