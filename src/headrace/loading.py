@@ -38,6 +38,7 @@ CARDS = (
     Card("sns", ("sns",), ("sinks.sns", "policies.sns")),
     Card("ses", ("ses", "sesv2")),
     Card("cloudformation", ("cloudformation",)),
+    Card("autoscaling", ("application-autoscaling",)),
     Card(
         "video",
         (

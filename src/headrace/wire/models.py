@@ -13,6 +13,7 @@ import os
 import re
 import sys
 import tempfile
+import zlib
 from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
 from pathlib import Path
@@ -44,6 +45,7 @@ SERVICES = (
     "logs",
     "cloudwatch",
     "cloudformation",
+    "application-autoscaling",
 )
 
 # Part of the cache file's name: raise it when what `_strip` keeps changes.
@@ -334,7 +336,8 @@ def service(name: str) -> ServiceModel:
 @cache
 def index() -> Mapping[str, Mapping[str, Any]]:
     """The metadata of every service: enough to tell whose a request is without loading the models."""
-    path = _cache_folder() / "index.marshal"
+    # Named by the services: a release that has another one shares the folder, and must not take this list for its own.
+    path = _cache_folder() / f"index-{zlib.crc32(' '.join(SERVICES).encode()):08x}.marshal"
     found = _read_cache(path)
     if found is None:
         found = {name: _load(name)["metadata"] for name in SERVICES}

@@ -22,6 +22,12 @@ def arn(service, resource):
             {"GlobalTableName": "t"},
             [("dynamodb:DescribeGlobalTable", "arn:aws:dynamodb::111122223333:global-table/t")],
         ),
+        (
+            "application-autoscaling",
+            "RegisterScalableTarget",
+            {"RoleARN": "arn:aws:iam::111122223333:role/r"},
+            [("application-autoscaling:RegisterScalableTarget", "*")],
+        ),
         ("dynamodb", "ListTables", {}, [("dynamodb:ListTables", arn("dynamodb", "table/*"))]),
         (
             "dynamodb",

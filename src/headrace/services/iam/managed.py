@@ -18,8 +18,13 @@ _XRAY = (
     "xray:GetSamplingStatisticSummaries",
 )  # fmt: skip
 
+_SCALING = (
+    "DeleteScalingPolicy", "DeregisterScalableTarget", "DescribeScalableTargets", "DescribeScalingActivities",
+    "DescribeScalingPolicies", "PutScalingPolicy", "RegisterScalableTarget",
+)  # fmt: skip
+
 _READ_SERVICES = (
-    "cloudformation", "cloudwatch", "dynamodb", "firehose", "iam", "kinesis", "kinesisanalytics", "kinesisvideo",
+    "application-autoscaling", "cloudformation", "cloudwatch", "dynamodb", "firehose", "iam", "kinesis", "kinesisanalytics", "kinesisvideo",
     "lambda", "logs", "redshift", "redshift-data", "s3", "ses", "sns", "sqs",
 )  # fmt: skip
 _READING = [f"{service}:{verb}*" for service in _READ_SERVICES for verb in ("Get", "List", "Describe")]
@@ -28,7 +33,10 @@ _READING += ["dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:Scan", "logs:F
 # Name below PREFIX -> the actions allowed on every resource.
 _ALLOWED: dict[str, tuple[str, ...]] = {
     "AdministratorAccess": ("*",),
-    "AmazonDynamoDBFullAccess": ("dynamodb:*", "dax:*", "cloudwatch:*", "kinesis:*", "lambda:*", "iam:PassRole"),
+    "AmazonDynamoDBFullAccess": (
+        "dynamodb:*", "dax:*", "cloudwatch:*", "kinesis:*", "lambda:*", "iam:PassRole",
+        *(f"application-autoscaling:{operation}" for operation in _SCALING),
+    ),
     "AmazonDynamoDBReadOnlyAccess": (
         "dynamodb:BatchGetItem", "dynamodb:Describe*", "dynamodb:GetItem", "dynamodb:GetRecords",
         "dynamodb:GetShardIterator", "dynamodb:List*", "dynamodb:Query", "dynamodb:Scan", "dynamodb:PartiQLSelect",

@@ -299,7 +299,14 @@ def _stack(action: str, parameters: Mapping[str, Any], place: Place) -> Sequence
     return (Need(action, (place.arn("cloudformation", name if name.startswith("arn:") else f"stack/{name}/*"),)),)
 
 
+def _scaling(action: str, parameters: Mapping[str, Any], place: Place) -> Sequence[Need] | None:
+    # The role that a target is given is not what is asked for.
+    arn = parameters.get("ResourceARN")
+    return (Need(action, (arn,) if isinstance(arn, str) else EVERYTHING),)
+
+
 _FINDERS: dict[str, _Finder] = {
+    "application-autoscaling": _scaling,
     "dynamodb": _dynamodb,
     "kinesis": _kinesis,
     "kinesisvideo": _video,

@@ -1,0 +1,1 @@
+"""Application Auto Scaling: the provisioned throughput of DynamoDB follows what is used."""
