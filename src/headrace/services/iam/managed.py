@@ -24,8 +24,8 @@ _SCALING = (
 )  # fmt: skip
 
 _READ_SERVICES = (
-    "application-autoscaling", "cloudformation", "cloudwatch", "dynamodb", "firehose", "iam", "kinesis", "kinesisanalytics", "kinesisvideo",
-    "lambda", "logs", "redshift", "redshift-data", "s3", "ses", "sns", "sqs",
+    "application-autoscaling", "cloudformation", "cloudwatch", "dynamodb", "firehose", "iam", "kinesis", "kinesisanalytics",
+    "kinesisvideo", "lambda", "logs", "redshift", "redshift-data", "s3", "ses", "sns", "sqs",
 )  # fmt: skip
 _READING = [f"{service}:{verb}*" for service in _READ_SERVICES for verb in ("Get", "List", "Describe")]
 _READING += ["dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:Scan", "logs:FilterLogEvents"]
