@@ -33,7 +33,7 @@ CARDS = (
     Card("cloudwatch", ("cloudwatch",), ("metrics",)),
     Card("lambda_", ("lambda",), ("invoker", "sinks.lambda", "policies.lambda")),
     Card("s3", ("s3",), ("objects", "sinks.s3", "policies.s3")),
-    Card("firehose", ("firehose",), ("sinks.firehose", "batch_sinks.firehose")),
+    Card("firehose", ("firehose",), ("sinks.firehose", "batch_sinks.firehose", "taps.firehose")),
     Card("sqs", ("sqs",), ("sinks.sqs", "policies.sqs")),
     Card("sns", ("sns",), ("sinks.sns", "policies.sns")),
     Card("ses", ("ses", "sesv2")),

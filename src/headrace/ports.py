@@ -137,6 +137,19 @@ class ColumnSource(RecordSource, Protocol):
         """What `read` would give."""
 
 
+class TappedSource(RecordSource, Protocol):
+    """A source that forgets what it has handed on, except what a reader holds: a delivery stream."""
+
+    def hold(self, scope: Scope, arn: str, shard_id: str, reader: str, position: str, until: float | None = None) -> None:
+        """Keep what lies behind the position for the reader, until it holds a later one; with the running transaction.
+
+        `until`: when the hold is over by itself, seconds since 1970. Records are kept for a day at most.
+        """
+
+    def release(self, scope: Scope, arn: str, reader: str) -> None:
+        """Keep nothing more for the reader; nothing when there is no such source."""
+
+
 class Invocation(msgspec.Struct, frozen=True):
     """The outcome of a function: `function_error` is None, "Handled" or "Unhandled"."""
 
@@ -371,6 +384,7 @@ class Ports(msgspec.Struct):
     """What `app` hands to every context. Those in dicts are found by the service in an ARN; `insights` has them all."""
 
     sources: dict[str, RecordSource] = msgspec.field(default_factory=dict)
+    taps: dict[str, TappedSource] = msgspec.field(default_factory=dict)
     sinks: dict[str, Sink] = msgspec.field(default_factory=dict)
     batch_sinks: dict[str, BatchSink] = msgspec.field(default_factory=dict)
     policies: dict[str, ResourcePolicies] = msgspec.field(default_factory=dict)

@@ -130,6 +130,9 @@ class Application:
         if not self._inputs:
             print("headrace: the application has no input", file=sys.stderr)
             return 1
+        if "KinesisStreamsInputDescription" not in self._inputs[0]:
+            print("headrace: the application reads a delivery stream, which only its application can read", file=sys.stderr)
+            return 1
         engine = Engine()
         try:
             arn = self._inputs[0]["KinesisStreamsInputDescription"]["ResourceARN"]

@@ -41,7 +41,7 @@ def reader(source: Source, monkeypatch: pytest.MonkeyPatch, records_per_step: in
     monkeypatch.setattr(module.limits, "RECORDS_PER_STEP", records_per_step)
     part = {"InputId": "1.1", "NamePrefix": "S", "InputParallelism": {"Count": 1}, "KinesisStreamsInput": {"ResourceARN": ARN}}
     application: Any = SimpleNamespace(id="a", code="", inputs=[part], starts={"1.1": "TRIM_HORIZON"})
-    ctx: Any = SimpleNamespace(ports=SimpleNamespace(sources={"kinesis": source}), snapshot=lambda body: {})
+    ctx: Any = SimpleNamespace(ports=SimpleNamespace(sources={"kinesis": source}, taps={}), snapshot=lambda body: {})
     return Inputs(ctx, application), ctx
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from headrace.layers import tags
 from headrace.operation import Context
-from headrace.services.analytics import configuration, errors, limits, rights, state
+from headrace.services.analytics import configuration, errors, inputs, limits, rights, state
 from headrace.services.analytics.checking import CHECKER
 from headrace.services.analytics.state import Application
 
@@ -71,6 +71,10 @@ def change(ctx: Context, name: str, version: int | None, what: Change) -> Applic
         # A Flink application's job goes on: nothing that it is made of changes here.
         changed.generation = now_kept.generation + (changed.flink is None)
         changed.updated_at = inner.clock.now()
+        gone = [part for part in current.inputs if not any(_reads_the_same(part, one) for one in changed.inputs)]
+        inputs.release(inner, changed, gone)
+        for part in gone:
+            state.POSITIONS.delete_all(inner.tx, changed.id, part["InputId"])
         if _runs_differently(current, changed):
             # Windows of the old code mean nothing to the new one. Where the inputs were read to is kept.
             state.drop_state(inner.tx, changed.id)
@@ -85,6 +89,10 @@ def change(ctx: Context, name: str, version: int | None, what: Change) -> Applic
 
 def _runs_differently(one: Application, other: Application) -> bool:
     return (one.code, one.inputs, one.references) != (other.code, other.inputs, other.references)
+
+
+def _reads_the_same(one: Members, other: Members) -> bool:
+    return bool(one["InputId"] == other["InputId"]) and configuration.source_of(one) == configuration.source_of(other)
 
 
 def _check(application: Application) -> None:
@@ -112,7 +120,11 @@ def start(ctx: Context, name: str, positions: Mapping[str, str]) -> None:
         ids = {part["InputId"] for part in application.inputs}
         if unknown := set(positions) - ids:
             raise errors.InvalidArgumentException(f"Input id {sorted(unknown)[0]} not found in application {name}.")
+        for part in application.inputs:
+            if configuration.source_of(part)[0] == "firehose" and positions.get(part["InputId"]) == "TRIM_HORIZON":
+                raise errors.InvalidArgumentException("TRIM_HORIZON is not available for a Firehose delivery stream.")
         application.starts = {one: positions.get(one, "LAST_STOPPED_POINT") for one in ids}
+        inputs.release(inner, application, [one for one in application.inputs if application.starts[one["InputId"]] == "NOW"])
         for input_id, position in application.starts.items():
             if position != "LAST_STOPPED_POINT":
                 state.POSITIONS.delete_all(inner.tx, application.id, input_id)
@@ -155,6 +167,7 @@ def delete(ctx: Context, name: str, created_at: float) -> None:
         if int(application.created_at) != int(created_at):
             raise errors.InvalidArgumentException(f"CreateTimestamp is not that of application {name}.")
         tags.drop(inner.tx, application.arn)
+        inputs.release(inner, application, application.inputs)
         state.drop_all(inner, application)
 
     ctx.transact(body)

@@ -12,8 +12,8 @@ Members = Mapping[str, Any]
 
 _SOURCES = ("KinesisStreamsInput", "KinesisFirehoseInput")
 _TARGETS = ("KinesisStreamsOutput", "KinesisFirehoseOutput", "LambdaOutput")
-_SERVICES = {"KinesisStreamsInput": "kinesis", "KinesisStreamsOutput": "kinesis", "KinesisFirehoseOutput": "firehose",
-             "LambdaOutput": "lambda"}  # fmt: skip
+_SERVICES = {"KinesisStreamsInput": "kinesis", "KinesisFirehoseInput": "firehose", "KinesisStreamsOutput": "kinesis",
+             "KinesisFirehoseOutput": "firehose", "LambdaOutput": "lambda"}  # fmt: skip
 # Members that are described under another name than they are given.
 _DESCRIBED = {
     name: f"{name}Description" for name in (*_SOURCES, *_TARGETS, "InputProcessingConfiguration", "S3ReferenceDataSource")
@@ -25,11 +25,7 @@ def check_input(given: Members) -> dict[str, Any]:
     sources = [name for name in _SOURCES if given.get(name) is not None]
     if len(sources) != 1:
         raise errors.InvalidArgumentException("An input has exactly one of KinesisStreamsInput and KinesisFirehoseInput.")
-    if sources[0] == "KinesisFirehoseInput":
-        raise errors.InvalidArgumentException(
-            "Headrace does not read delivery streams as inputs yet: name the Kinesis stream that feeds it."
-        )
-    _check_arn(given[sources[0]]["ResourceARN"], "kinesis")
+    _check_arn(given[sources[0]]["ResourceARN"], _SERVICES[sources[0]])
     processing = given.get("InputProcessingConfiguration")
     if processing is not None:
         _check_arn(processing["InputLambdaProcessor"]["ResourceARN"], "lambda")
@@ -137,6 +133,18 @@ def outputs_of(application: Application) -> list[Output]:
     """What the engine is to write out."""
     found = {part["Name"]: Output(part["Name"], part["DestinationSchema"]["RecordFormatType"]) for part in application.outputs}
     return list(found.values())
+
+
+def source_of(part: Members) -> tuple[str, str]:
+    """(service, ARN) of what an input reads."""
+    name = next(name for name in _SOURCES if name in part)
+    return _SERVICES[name], part[name]["ResourceARN"]
+
+
+def origin_of(part: Members) -> Members:
+    """What an input says of what it reads."""
+    found: Members = part[next(name for name in _SOURCES if name in part)]
+    return found
 
 
 def target_of(part: Members) -> tuple[str, str]:

@@ -20,24 +20,19 @@ class FunctionFailed(Exception):
     """A function could not be run, or gave no answer that can be read: it is asked again."""
 
 
-def preprocess(
-    ctx: Context, application: Application, function_arn: str, stream_arn: str, shard_id: str, records: Sequence[SourceRecord]
+def process(
+    ctx: Context, application_arn: str, function_arn: str, stream_arn: str, shard_id: str, records: Sequence[SourceRecord]
 ) -> list[bytes | Failure | None]:
-    """What the function makes of each record: its new bytes, None when it was dropped, or why it was not processed."""
+    """What a function makes of each record: its new bytes, None when it was dropped, or why it was not processed."""
     event = {
         "invocationId": ctx.ids.uuid(),
-        "applicationArn": application.arn,
+        "applicationArn": application_arn,
         "streamArn": stream_arn,
         "records": [
             {
                 "recordId": record.sequence_number,
                 "data": base64.b64encode(record.data).decode(),
-                "kinesisStreamRecordMetadata": {
-                    "sequenceNumber": record.sequence_number,
-                    "partitionKey": record.partition_key,
-                    "shardId": shard_id,
-                    "approximateArrivalTimestamp": round(record.arrived_at * 1000),
-                },
+                **_metadata(stream_arn, shard_id, record),
             }
             for record in records
         ],
@@ -58,8 +53,36 @@ def preprocess(
             found.append(None)
             continue
         reason = f"The function did not process record {record.sequence_number}."
-        reports.problem(ctx, application, _FAILED, reason)
         found.append(Failure(record.data, round(record.arrived_at * 1000), _FAILED, reason))
+    return found
+
+
+def _metadata(stream_arn: str, shard_id: str, record: SourceRecord) -> dict[str, Any]:
+    """What is told of a record's place; objects in S3 have none."""
+    arrived_ms = round(record.arrived_at * 1000)
+    service = stream_arn.split(":", 3)[2]
+    if service == "firehose":
+        return {"kinesisFirehoseRecordMetadata": {"approximateArrivalTimestamp": arrived_ms}}
+    if service != "kinesis":
+        return {}
+    return {
+        "kinesisStreamRecordMetadata": {
+            "sequenceNumber": record.sequence_number,
+            "partitionKey": record.partition_key,
+            "shardId": shard_id,
+            "approximateArrivalTimestamp": arrived_ms,
+        }
+    }
+
+
+def preprocess(
+    ctx: Context, application: Application, function_arn: str, stream_arn: str, shard_id: str, records: Sequence[SourceRecord]
+) -> list[bytes | Failure | None]:
+    """As `process`, for an application, whose log stream tells of what failed."""
+    found = process(ctx, application.arn, function_arn, stream_arn, shard_id, records)
+    for one in found:
+        if isinstance(one, Failure):
+            reports.problem(ctx, application, one.name, one.reason)
     return found
 
 

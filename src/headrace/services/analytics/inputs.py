@@ -73,6 +73,30 @@ class Inputs:
             for shard in _shards(ctx, source, arn)
         )
 
+    def hold(self, ctx: Context, positions: Mapping[Place, Position]) -> None:
+        """Keep how far the shards were read, in the running transaction; delivery streams keep what lies behind it."""
+        for (input_id, shard_id), position in positions.items():
+            state.POSITIONS.put(ctx.tx, Position(position.place, position.ended), self._application.id, input_id, shard_id)
+        for part in self._application.inputs:
+            service, arn = configuration.source_of(part)
+            tap = ctx.ports.taps.get(service)
+            for (input_id, shard_id), position in positions.items():
+                if tap is not None and input_id == part["InputId"]:
+                    tap.hold(ctx, arn, shard_id, _reader(self._application, input_id), position.place)
+
+    def begin(self, ctx: Context) -> dict[Place, Position]:
+        """Let delivery streams keep what is put from here on, in the running transaction: where they are read on from."""
+        positions: dict[Place, Position] = {}
+        for part in self._application.inputs:
+            source, arn = _source(ctx, part)
+            if configuration.source_of(part)[0] not in ctx.ports.taps:
+                continue
+            for shard in source.shards(ctx, arn):
+                place = (part["InputId"], shard.shard_id)
+                positions[place] = self.positions.get(place) or self._first(ctx, place, source, arn)
+        self.hold(ctx, positions)
+        return positions
+
     def read(self, ctx: Context) -> Read:
         """The next records of all shards that can be read now, as far as no record that is still to be read came before them."""
         found = [one for part in self._application.inputs for one in self._batches(ctx, part)]
@@ -167,8 +191,20 @@ class Inputs:
 
 
 def _source(ctx: Context, part: Mapping[str, Any]) -> tuple[RecordSource, str]:
-    arn = part["KinesisStreamsInput"]["ResourceARN"]
-    return ctx.ports.sources[arn.split(":", 3)[2]], arn
+    service, arn = configuration.source_of(part)
+    return ctx.ports.taps.get(service) or ctx.ports.sources[service], arn
+
+
+def release(ctx: Context, application: Application, parts: Sequence[Mapping[str, Any]]) -> None:
+    """Let delivery streams keep nothing more for these inputs, in the running transaction."""
+    for part in parts:
+        service, arn = configuration.source_of(part)
+        if service in ctx.ports.taps:
+            ctx.ports.taps[service].release(ctx, arn, _reader(application, part["InputId"]))
+
+
+def _reader(application: Application, input_id: str) -> str:
+    return f"analytics/{application.id}/{input_id}"
 
 
 def _shards(ctx: Context, source: RecordSource, arn: str) -> Sequence[SourceShard]:

@@ -22,7 +22,7 @@ from headrace.services.analytics import configuration, limits, reports, rights, 
 from headrace.services.analytics.engine.client import Engine, EngineError
 from headrace.services.analytics.engine.schema import SqlError, Step
 from headrace.services.analytics.functions import FunctionFailed
-from headrace.services.analytics.inputs import Inputs, Read
+from headrace.services.analytics.inputs import Inputs, Place, Read
 from headrace.services.analytics.state import Application, Position
 
 log = logging.getLogger(__name__)
@@ -130,6 +130,8 @@ class Run:
         if self._engine is not None and self._inputs is not None:
             return self._engine, self._inputs
         application = self._application
+        if self._engine is not None:  # it was opened, and then something was missing
+            self._engine.close()
         engine = self._engine = Engine()
         kept = ctx.snapshot(lambda inner: state.pieces(inner.tx, application.id))
         engine.open(
@@ -139,16 +141,18 @@ class Run:
             source = part["S3ReferenceDataSource"]
             bucket = source["BucketARN"].rpartition(":")[2]
             engine.load_reference(part["TableName"], ctx.ports.objects.get(ctx, bucket, source["FileKey"]))
-        inputs = self._inputs = Inputs(ctx, application)
+        inputs = Inputs(ctx, application)
         self._next_ms = 0
-        ctx.transact(self._mark_running)
+        inputs.positions.update(ctx.transact(lambda inner: self._mark_running(inner, inputs)))
+        self._inputs = inputs
         return engine, inputs
 
-    def _mark_running(self, ctx: Context) -> None:
+    def _mark_running(self, ctx: Context, inputs: Inputs) -> dict[Place, Position]:
         current = self._current(ctx)
         if current.status != state.RUNNING:
             current.status = state.RUNNING
             state.save(ctx, current)
+        return inputs.begin(ctx)
 
     def _current(self, ctx: Context) -> Application:
         found = state.APPLICATIONS.get(ctx.tx, self._account, self._region, self._application.name)
@@ -183,14 +187,13 @@ class Run:
 
     def _commit(self, ctx: Context, made: _Made) -> None:
         self._current(ctx)
-        if self._lease is None:
+        if self._lease is None or self._inputs is None:
             raise Stale
         try:
             leases.check(ctx.tx, self.name, self._lease)
         except leases.LeaseLost:
             raise Stale from None
-        for (input_id, shard_id), position in made.read.positions.items():
-            state.POSITIONS.put(ctx.tx, Position(position.place, position.ended), self._application.id, input_id, shard_id)
+        self._inputs.hold(ctx, made.read.positions)
         state.put_pieces(ctx.tx, self._application.id, made.step.pieces)
         for part in self._application.outputs:
             rows = made.step.encoded.get(part["Name"], ())

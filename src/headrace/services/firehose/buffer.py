@@ -6,6 +6,7 @@ records themselves.
 
 import struct
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
 import msgspec
@@ -96,6 +97,41 @@ def unmark_full(tx: Transaction, account: str, region: str, stream: state.Delive
 
 def _batch_range(stream_id: str) -> tuple[bytes, bytes]:
     return state.BATCHES.key(stream_id), state.BATCHES.key(stream_id) + b"\xff"
+
+
+def delivered(tx: ReadTransaction, stream_id: str) -> int:
+    """The number up to which all records are delivered."""
+    delivery = state.DELIVERIES.get(tx, stream_id)
+    waiting = closed(tx, stream_id) if delivery is None else delivery.batch
+    if waiting is not None:
+        return waiting.after
+    open_batch = gauge(tx, stream_id)
+    return log.last(tx, state.log_of(stream_id)) if open_batch is None else open_batch.after
+
+
+def removable(tx: ReadTransaction, stream_id: str, through: int, now: float) -> int:
+    """Up to which number, `through` at most, nobody holds the records, or only such as are older than a day."""
+    holds = [hold for _, hold in state.HOLDS.scan(tx, stream_id) if hold.until is None or hold.until > now]
+    held = min((hold.after for hold in holds), default=through)
+    if held >= through:
+        return through
+    oldest_ms = round((now - limits.HELD_SECONDS_MAX) * 1000)
+    entries = log.scan(tx, state.log_of(stream_id), held)
+    for number, entry in islice(entries, limits.TRIM_ENTRIES_PER_TRANSACTION):
+        if number > through or (entry[0] not in pieces.LATER and _HEADER.unpack_from(entry, 1)[0] > oldest_ms):
+            break
+        held = number
+    return held
+
+
+def after(tx: ReadTransaction, stream_id: str, number: int, limit: int, size_max_bytes: int) -> tuple[list[Record], int]:
+    """Records behind a number, delivered or not, as far as they are there; and the number of the last one's end."""
+    stream_log = state.log_of(stream_id)
+    entries = log.read(tx, stream_log, number, limit, size_max_bytes)
+    found = list(pieces.join(entries))
+    if not found and entries:  # a record of more pieces than the limits allow
+        found = list(pieces.join(log.read(tx, stream_log, number, limits.PIECES_PER_RECORD_MAX)))[:1]
+    return [_decode(first, raw) for first, _, raw in found], found[-1][1] if found else number
 
 
 def read(scope: Scope, stream_id: str, batch: state.Batch) -> Iterator[Record]:

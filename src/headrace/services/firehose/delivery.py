@@ -148,27 +148,32 @@ class Deliverer:
 
     def _finish(self, ctx: Context, fixed: Fixed) -> Fixed | None:
         """Step 3; what was fixed next."""
-        batch = fixed.delivery.batch
-        if batch.through - batch.after > limits.TRIM_ENTRIES_PER_TRANSACTION:
+        if ctx.snapshot(lambda inner: self._is_too_much(inner, fixed)):
             while ctx.transact(lambda inner: self._trim(inner, fixed)):
                 pass
         return ctx.transact(lambda inner: self._end(inner, fixed))
 
     def _trim(self, ctx: Context, fixed: Fixed) -> bool:
         """Trim a piece of a batch that is too large for one transaction. False: the rest fits into the last one."""
-        batch = fixed.delivery.batch
-        stream_log = state.log_of(self._id)
-        oldest = log.first(ctx.tx, stream_log) or batch.through
-        if batch.through - oldest < limits.TRIM_ENTRIES_PER_TRANSACTION:
+        if not self._is_too_much(ctx, fixed):
             return False
         self._check(ctx, fixed)
-        log.trim(ctx.tx, stream_log, batch.through, limits.TRIM_ENTRIES_PER_TRANSACTION)
+        log.trim(ctx.tx, state.log_of(self._id), self._removable(ctx, fixed), limits.TRIM_ENTRIES_PER_TRANSACTION)
         state.DELIVERIES.put(ctx.tx, msgspec.structs.replace(fixed.delivery, delivered=True), self._id)
         return True
 
+    def _is_too_much(self, ctx: Context, fixed: Fixed) -> bool:
+        """Whether there is more to be removed than one transaction does: the batch, and what a reader held before it."""
+        through = self._removable(ctx, fixed)
+        oldest = log.first(ctx.tx, state.log_of(self._id)) or through
+        return through - oldest >= limits.TRIM_ENTRIES_PER_TRANSACTION
+
+    def _removable(self, ctx: Context, fixed: Fixed) -> int:
+        return buffer.removable(ctx.tx, self._id, fixed.delivery.batch.through, ctx.clock.now())
+
     def _end(self, ctx: Context, fixed: Fixed) -> Fixed | None:
         stream = self._check(ctx, fixed)
-        log.trim(ctx.tx, state.log_of(self._id), fixed.delivery.batch.through, limits.TRIM_ENTRIES_PER_TRANSACTION)
+        log.trim(ctx.tx, state.log_of(self._id), self._removable(ctx, fixed), limits.TRIM_ENTRIES_PER_TRANSACTION)
         state.DELIVERIES.delete(ctx.tx, self._id)
         buffer.unmark_full(ctx.tx, self._of.account, self._of.region, stream)
         if buffer.gauge(ctx.tx, self._id) is None and buffer.closed(ctx.tx, self._id) is None:

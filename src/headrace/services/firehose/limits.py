@@ -3,6 +3,8 @@
 MIB = 1024 * 1024
 
 RECORD_SIZE_MAX_BYTES = 1_024_000
+# In so many entries of the buffer's log a record can be cut up, with room to spare.
+PIECES_PER_RECORD_MAX = 64
 PUT_BATCH_SIZE_MAX_BYTES = 4 * MIB
 TAGS_PER_STREAM_MAX = 50
 LIST_TAGS_DEFAULT = 50
@@ -36,6 +38,8 @@ RETRY_MAX_SECONDS = 60.0
 LEASE_SECONDS = 10.0
 # The dispatcher looks by itself this often: another process may have written.
 LOOK_AGAIN_SECONDS = 5.0
+# So long a delivered record is kept for who reads the buffer, too.
+HELD_SECONDS_MAX = 24 * 3600.0
 # Entries removed from the buffer in one transaction; a larger batch is trimmed in several.
 TRIM_ENTRIES_PER_TRANSACTION = 5_000
 

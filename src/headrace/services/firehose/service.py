@@ -6,7 +6,7 @@ from headrace.kit import arn as arns
 from headrace.kit.errors import AccessDeniedException
 from headrace.operation import Service
 from headrace.ports import Scope
-from headrace.services.firehose import buffer, state, workers
+from headrace.services.firehose import buffer, state, taps, workers
 
 
 class DeliveryStreamSink:
@@ -37,6 +37,6 @@ DELIVERY_STREAM_SINK = DeliveryStreamSink()
 SERVICE = Service(
     models=("firehose",),
     operations="headrace.services.firehose.operations",
-    offers={"sinks.firehose": DELIVERY_STREAM_SINK, "batch_sinks.firehose": DELIVERY_STREAM_SINK},
+    offers={"sinks.firehose": DELIVERY_STREAM_SINK, "batch_sinks.firehose": DELIVERY_STREAM_SINK, "taps.firehose": taps.Tap()},
     on_start=workers.start,
 )

@@ -8,6 +8,7 @@
                                                       destination will see of it: keys and manifest id
     ("firehose", "pending", stream id)              → (account, region, name): there is something in the buffer
     ("firehose", "taken", stream id, shard)         → the last sequence number that was taken from a Kinesis stream
+    ("firehose", "hold", stream id, reader)         → Hold: how far a reader has come; the buffer keeps what lies behind it
     ("firehose", "doomed", stream id)               the log of a deleted stream, until a worker removed it
 
 A batch is a range of numbers of the log. It is closed by the record that fills it, or by the delivery worker when its time is
@@ -68,6 +69,13 @@ class Delivery(msgspec.Struct, omit_defaults=True):
     not_before: float = 0.0
 
 
+class Hold(msgspec.Struct, array_like=True):
+    """Somebody reads the buffer, too, and has come to the number `after`. `until`: when the hold is over by itself."""
+
+    after: int
+    until: float | None = None
+
+
 class Pending(msgspec.Struct, array_like=True):
     """Whose buffer holds something."""
 
@@ -81,6 +89,7 @@ BATCHES = Records(("firehose", "batch"), Batch)
 DELIVERIES = Records(("firehose", "delivery"), Delivery)
 PENDING = Records(("firehose", "pending"), Pending)
 TAKEN = Records(("firehose", "taken"), str)
+HOLDS = Records(("firehose", "hold"), Hold)
 DOOMED = Records(("firehose", "doomed"), bool)
 
 PENDING_TOPIC = b"firehose:pending"
@@ -164,6 +173,7 @@ def remove(tx: Transaction, account: str, region: str, stream: DeliveryStream) -
     DELIVERIES.delete(tx, stream.id)
     PENDING.delete(tx, stream.id)
     TAKEN.delete_all(tx, stream.id)
+    HOLDS.delete_all(tx, stream.id)
     DOOMED.put(tx, True, stream.id)
     tx.announce(DOOMED_TOPIC)
     tx.announce(SOURCES_TOPIC)
