@@ -38,6 +38,33 @@ TEMPLATES = {
       TimeToLiveSpecification: {AttributeName: tNUMBER, Enabled: true}
       Tags: [{Key: n, Value: NUMBER}]
 """,
+    "autoscaling": """
+  Table:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      ProvisionedThroughput: {ReadCapacityUnits: 5, WriteCapacityUnits: 5}
+      AttributeDefinitions: [{AttributeName: a, AttributeType: S}]
+      KeySchema: [{AttributeName: a, KeyType: HASH}]
+  Target:
+    Type: AWS::ApplicationAutoScaling::ScalableTarget
+    Properties:
+      ServiceNamespace: dynamodb
+      ResourceId: !Sub "table/${Table}"
+      ScalableDimension: dynamodb:table:WriteCapacityUnits
+      MinCapacity: NUMBER
+      MaxCapacity: 1NUMBER
+      RoleARN: !Sub "arn:aws:iam::${AWS::AccountId}:role/r"
+  Policy:
+    Type: AWS::ApplicationAutoScaling::ScalingPolicy
+    Properties:
+      PolicyName: follow
+      PolicyType: TargetTrackingScaling
+      ScalingTargetId: !Ref Target
+      TargetTrackingScalingPolicyConfiguration:
+        TargetValue: 5NUMBER
+        ScaleInCooldown: 60
+        PredefinedMetricSpecification: {PredefinedMetricType: DynamoDBWriteCapacityUtilization}
+""",
     "kinesis": """
   Stream:
     Type: AWS::Kinesis::Stream

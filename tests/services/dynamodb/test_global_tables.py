@@ -173,6 +173,28 @@ def test_settings__are_of_all_replicas__or_of_one(regions: dict[str, Any]) -> No
     described = there.describe_table(TableName="world")["Table"]["ProvisionedThroughput"]
     assert (described["ReadCapacityUnits"], described["WriteCapacityUnits"]) == (9, 7)
     settings = {"GlobalTableName": "world"}
+    scaled = {
+        "MinimumUnits": 7,
+        "MaximumUnits": 70,
+        "ScalingPolicyUpdate": {"TargetTrackingScalingPolicyConfiguration": {"TargetValue": 50.0}},
+    }
+    found = here.update_global_table_settings(
+        **settings,
+        GlobalTableProvisionedWriteCapacityAutoScalingSettingsUpdate=scaled,
+        ReplicaSettingsUpdate=[
+            {
+                "RegionName": THERE,
+                "ReplicaGlobalSecondaryIndexSettingsUpdate": [
+                    {"IndexName": "by-g", "ProvisionedReadCapacityAutoScalingSettingsUpdate": scaled}
+                ],
+            }
+        ],
+    )["ReplicaSettings"]
+    assert [one["ReplicaProvisionedWriteCapacityAutoScalingSettings"]["MaximumUnits"] for one in found] == [70, 70]
+    assert "ReplicaProvisionedReadCapacityAutoScalingSettings" not in found[0]
+    indexes = [one["ReplicaGlobalSecondaryIndexSettings"][0] for one in found]
+    assert indexes[0]["ProvisionedReadCapacityAutoScalingSettings"]["MaximumUnits"] == 70
+    assert "ProvisionedReadCapacityAutoScalingSettings" not in indexes[1]
     assert refused(here.update_global_table_settings, **settings, ReplicaSettingsUpdate=names(THIRD)) == (
         "ReplicaNotFoundException"
     )

@@ -70,7 +70,5 @@ def update(ctx: Context, row: TableRow, index: str | None, units: str, given: Ma
         **policy["TargetTrackingScalingPolicyConfiguration"],
         "PredefinedMetricSpecification": {"PredefinedMetricType": _METRICS[units]},
     }
-    call(
-        ctx, _SERVICE, "PutScalingPolicy",
-        {**named, "PolicyName": name, "PolicyType": "TargetTrackingScaling", "TargetTrackingScalingPolicyConfiguration": tracking},
-    )  # fmt: skip
+    put = {"PolicyName": name, "PolicyType": "TargetTrackingScaling", "TargetTrackingScalingPolicyConfiguration": tracking}
+    call(ctx, _SERVICE, "PutScalingPolicy", {**named, **put})

@@ -2,6 +2,7 @@
 
 from headrace.services.cloudformation.resources import (
     analytics,
+    autoscaling,
     dynamodb,
     iam,
     kinesis,
@@ -17,6 +18,19 @@ from headrace.services.cloudformation.resources.kind import Kind
 
 KINDS: dict[str, Kind] = {
     kind.type: kind
-    for module in (dynamodb, kinesis, lambda_, lambda_layers, lambda_urls, iam, s3, messaging, others, video, analytics)
+    for module in (
+        dynamodb,
+        kinesis,
+        lambda_,
+        lambda_layers,
+        lambda_urls,
+        iam,
+        s3,
+        messaging,
+        others,
+        video,
+        analytics,
+        autoscaling,
+    )
     for kind in module.KINDS
 }

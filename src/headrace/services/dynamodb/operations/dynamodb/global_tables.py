@@ -6,7 +6,7 @@ from typing import Any
 from headrace.kit import arn as arns
 from headrace.kit.errors import ValidationException
 from headrace.operation import Context, operation
-from headrace.services.dynamodb import errors, limits, replicas, rules, shapes, state
+from headrace.services.dynamodb import errors, limits, replicas, rules, scaling, shapes, state
 from headrace.services.dynamodb.operations.dynamodb.tables import update_table
 from headrace.services.dynamodb.state import TableRow
 
@@ -105,11 +105,10 @@ def update_global_table_settings(
     global_table_provisioned_write_capacity_units: int | None = None,
     global_table_global_secondary_index_settings_update: list[dict[str, Any]] | None = None,
     replica_settings_update: list[dict[str, Any]] | None = None,
+    global_table_provisioned_write_capacity_auto_scaling_settings_update: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Set the billing and the write capacity of all replicas, and the read capacity and the class of single ones.
-
-    Auto scaling settings are refused here: UpdateTableReplicaAutoScaling has them.
-    """
+    """Set the billing and the write capacity of all replicas, the read capacity and class of single ones, and their scaling."""
+    write_scaling = global_table_provisioned_write_capacity_auto_scaling_settings_update
     group = _group(ctx, global_table_name)
     of_replicas = {one["RegionName"]: one for one in replica_settings_update or ()}
     for region in of_replicas:
@@ -126,12 +125,15 @@ def update_global_table_settings(
             change["global_secondary_index_updates"] = updates
         if change:
             update_table(ctx.at(region=region), table_name=global_table_name, **change)
+        there = ctx.at(region=region)
+        if write_scaling is not None:
+            scaling.update(there, row, None, scaling.WRITE, write_scaling)
+        _scale_replica(there, row, global_table_global_secondary_index_settings_update or [], given)
     return {"GlobalTableName": global_table_name, "ReplicaSettings": [_settings(ctx, one, global_table_name) for one in group]}
 
 
 def _table_change(row: TableRow, billing: str | None, write_units: int | None, given: dict[str, Any]) -> dict[str, Any]:
     """What UpdateTable is to be given for one replica."""
-    _refuse_members(given, {"RegionName", *_REPLICA_MEMBERS})
     change: dict[str, Any] = {}
     if billing is not None and billing != row.billing:
         change["billing_mode"] = billing
@@ -154,7 +156,6 @@ def _index_changes(row: TableRow, of_all: Sequence[dict[str, Any]], given: dict[
         (of_one, "ProvisionedReadCapacityUnits", "ReadCapacityUnits"),
     ):
         for one in settings:
-            _refuse_members(one, {"IndexName", member})
             index = next((index for index in row.indexes if index.name == one["IndexName"] and not index.local), None)
             if index is None:
                 raise errors.IndexNotFoundException(f"Index not found: {one['IndexName']}")
@@ -167,19 +168,26 @@ def _index_changes(row: TableRow, of_all: Sequence[dict[str, Any]], given: dict[
     return [{"Update": {"IndexName": name, "ProvisionedThroughput": one}} for name, one in units.items()]
 
 
+def _scale_replica(ctx: Context, row: TableRow, of_all: Sequence[dict[str, Any]], given: dict[str, Any]) -> None:
+    """Take the auto scaling settings of one replica and its indexes, which are there."""
+    member = "ReplicaProvisionedReadCapacityAutoScalingSettingsUpdate"
+    if member in given:
+        scaling.update(ctx, row, None, scaling.READ, given[member])
+    for settings, member, units in (
+        (of_all, "ProvisionedWriteCapacityAutoScalingSettingsUpdate", scaling.WRITE),
+        (
+            given.get("ReplicaGlobalSecondaryIndexSettingsUpdate", ()),
+            "ProvisionedReadCapacityAutoScalingSettingsUpdate",
+            scaling.READ,
+        ),
+    ):
+        for one in settings:
+            if member in one:
+                scaling.update(ctx, row, one["IndexName"], units, one[member])
+
+
 # What a table has that goes from on demand to provisioned and is not told anything.
 _LEAST_UNITS = 5
-_REPLICA_MEMBERS = (
-    "ReplicaProvisionedReadCapacityUnits",
-    "ReplicaGlobalSecondaryIndexSettingsUpdate",
-    "ReplicaTableClass",
-)
-
-
-def _refuse_members(given: dict[str, Any], known: set[str]) -> None:
-    for name in given:
-        if name not in known:
-            raise ValidationException(f"Headrace does not support {name} here: UpdateTableReplicaAutoScaling sets it")
 
 
 def _regions(given: Sequence[str | None]) -> list[str]:
@@ -255,6 +263,7 @@ def _describe(ctx: Context, name: str, regions: Sequence[str], *, since: float |
 
 def _settings(ctx: Context, region: str, name: str) -> dict[str, Any]:
     row = _table(ctx, region, name)
+    there = ctx.at(region=region)
     settings: dict[str, Any] = {
         "RegionName": region,
         "ReplicaStatus": "CREATING" if row.making else "ACTIVE",
@@ -262,6 +271,9 @@ def _settings(ctx: Context, region: str, name: str) -> dict[str, Any]:
         "ReplicaProvisionedWriteCapacityUnits": row.write_units,
         **shapes.billing_and_class(row, "ReplicaBillingModeSummary", "ReplicaTableClassSummary"),
     }
+    for units, way in ((scaling.READ, "Read"), (scaling.WRITE, "Write")):
+        if (found := scaling.described(there, name, None, units)) is not None:
+            settings[f"ReplicaProvisioned{way}CapacityAutoScalingSettings"] = found
     indexes: list[dict[str, Any]] = []
     for index in row.indexes:
         if index.local:
@@ -269,6 +281,9 @@ def _settings(ctx: Context, region: str, name: str) -> dict[str, Any]:
         one: dict[str, Any] = {"IndexName": index.name, "IndexStatus": "CREATING" if index.filling else "ACTIVE"}
         if row.billing == "PROVISIONED":
             one |= {"ProvisionedReadCapacityUnits": index.read_units, "ProvisionedWriteCapacityUnits": index.write_units}
+        for units, way in ((scaling.READ, "Read"), (scaling.WRITE, "Write")):
+            if (found := scaling.described(there, name, index.name, units)) is not None:
+                one[f"Provisioned{way}CapacityAutoScalingSettings"] = found
         indexes.append(one)
     if indexes:
         settings["ReplicaGlobalSecondaryIndexSettings"] = indexes
