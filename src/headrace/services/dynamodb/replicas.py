@@ -143,9 +143,11 @@ def _sync(ctx: Context, source: Table, target: Table, place: bytes, *, any_regio
     assert target.versions is not None
     version = ctx.tx.get(source.versions + place)
     if version is None:
-        # Written before there were replicas: older than whatever has a version.
+        if not any_region:
+            # Written or removed before there were replicas, so nothing to tell: `finish_replica` puts what was there then.
+            return
         version = bytes(8) + source.region.encode()
-    if version[8:] != source.region.encode() and not any_region:
+    elif version[8:] != source.region.encode() and not any_region:
         return
     kept = ctx.tx.get(target.versions + place)
     if kept is not None and kept >= version:
