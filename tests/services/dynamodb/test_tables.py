@@ -237,27 +237,3 @@ def test_limits_and_endpoints(client: Client) -> None:
     db = client("dynamodb")
     assert db.describe_limits()["TableMaxReadCapacityUnits"] == 40000
     assert len(db.describe_endpoints()["Endpoints"]) == 1
-
-
-@pytest.mark.parametrize(
-    "setting", [{"WarmThroughput": {"ReadUnitsPerSecond": 12000}}, {"OnDemandThroughput": {"MaxReadRequestUnits": 5}}]
-)
-def test_settings_of_an_index__without_effect_are_refused(client: Client, setting: dict[str, Any]) -> None:
-    db = client("dynamodb")
-    name = next(iter(setting))
-    told = ("ValidationException", f"Headrace does not support {name} of an index yet: byOwner")
-    keys = [{"AttributeName": one, "AttributeType": "S"} for one in ("id", "owner")]
-    wanted = simple(AttributeDefinitions=keys, GlobalSecondaryIndexes=[index("byOwner", "owner")])
-    with_setting = {**wanted, "GlobalSecondaryIndexes": [{**index("byOwner", "owner"), **setting}]}
-    assert refused(db.create_table, **with_setting) == told
-    db.create_table(**wanted)
-    change = [{"Update": {"IndexName": "byOwner", **setting}}]
-    assert refused(db.update_table, TableName="simple", GlobalSecondaryIndexUpdates=change) == told
-
-
-def test_warm_throughput__is_refused(client: Client) -> None:
-    db = client("dynamodb")
-    warm = {"ReadUnitsPerSecond": 12000, "WriteUnitsPerSecond": 4000}
-    assert "WarmThroughput" in refused(db.create_table, **simple(WarmThroughput=warm))[1]
-    db.create_table(**simple())
-    assert "WarmThroughput" in refused(db.update_table, TableName="simple", WarmThroughput=warm)[1]

@@ -12,7 +12,7 @@ from headrace.layers import lease as leases
 from headrace.layers.records import Records
 from headrace.operation import Context
 from headrace.ports import Scope
-from headrace.services.dynamodb import errors, jobs, rules, shapes, state
+from headrace.services.dynamodb import errors, jobs, rules, shapes, state, throughput
 from headrace.services.dynamodb.jobs import Job
 from headrace.services.dynamodb.state import Counted, IndexRow, Table, TableRow
 
@@ -128,6 +128,10 @@ def make_table(ctx: Context, source: TableRow, target: str, overrides: Mapping[s
         indexes=[msgspec.structs.replace(index, filling=False) for index in indexes], indexes_made=source.indexes_made,
         making=True, restored=restored,
     )  # fmt: skip
+    if billing == "PAY_PER_REQUEST":
+        row.most_read_units, row.most_write_units = source.most_read_units, source.most_write_units
+    if overrides.get("most") is not None:
+        throughput.set_most(row, billing, overrides["most"])
     state.save(ctx, row)
     return state.described(ctx, target)
 

@@ -82,6 +82,9 @@ IMPORT_LINE_SIZE_MAX_BYTES = 2 << 20
 IMPORT_ERRORS_LOGGED_MAX = 10_000
 IMPORT_STEP_SECONDS = 1.0
 BACKUPS_PAGE = 100
+# What a table on demand, or an index of it, is warm for at least.
+WARM_READ_UNITS = 12_000
+WARM_WRITE_UNITS = 4_000
 INSIGHTS_PAGE = 100
 # How many sums of capacity units wait to be handed to CloudWatch.
 METER_PENDING_MAX = 8192

@@ -19,7 +19,7 @@ from headrace.layers import lease as leases
 from headrace.layers.records import Records
 from headrace.operation import Context
 from headrace.ports import SourceRecord
-from headrace.services.dynamodb import items, jobs, limits, state
+from headrace.services.dynamodb import items, jobs, limits, state, throughput
 from headrace.services.dynamodb.engine import keys
 from headrace.services.dynamodb.jobs import Job
 from headrace.services.dynamodb.state import Table, TableRow
@@ -119,7 +119,8 @@ def shown(ctx: Context, row: TableRow) -> dict[str, Any]:
         kept = state.TABLES.get(ctx.tx, ctx.account, region, row.name)
         status = "ACTIVE" if kept is not None and not kept.making else "CREATING"
         arn = state.table_arn(ctx.account, region, row.name)
-        listed.append({"RegionName": region, "ReplicaStatus": status, "ReplicaArn": arn})
+        own = throughput.overridden(kept, row) if kept is not None else {}
+        listed.append({"RegionName": region, "ReplicaStatus": status, "ReplicaArn": arn, **own})
     return {"GlobalTableVersion": "2019.11.21", "MultiRegionConsistency": "EVENTUAL", "Replicas": listed}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from headrace.kit.errors import ValidationException
 from headrace.services.dynamodb import limits
-from headrace.services.dynamodb.state import IndexRow, TableRow
+from headrace.services.dynamodb.state import IndexRow
 
 _NAME = re.compile(r"[a-zA-Z0-9_.-]+").fullmatch
 _INVALID = "One or more parameter values were invalid: "
@@ -95,17 +95,6 @@ def throughput(billing: str, given: Mapping[str, int] | None, index: str | None 
     return given["ReadCapacityUnits"], given["WriteCapacityUnits"]
 
 
-def set_most(row: TableRow, given: Mapping[str, int]) -> None:
-    """The most throughput on demand; -1 takes a maximum away."""
-    if row.billing != "PAY_PER_REQUEST":
-        raise refuse("OnDemandThroughput can only be specified when BillingMode is PAY_PER_REQUEST")
-    for name, value in given.items():
-        if value < 1 and value != -1:
-            raise refuse(f"{name} must be -1 or at least 1")
-    row.most_read_units = max(0, given.get("MaxReadRequestUnits", row.most_read_units))
-    row.most_write_units = max(0, given.get("MaxWriteRequestUnits", row.most_write_units))
-
-
 def check_all_used(known: Mapping[str, str], used: set[str]) -> None:
     """Attributes are defined for keys only."""
     if set(known) != used:
@@ -117,19 +106,11 @@ def check_all_used(known: Mapping[str, str], used: set[str]) -> None:
         )
 
 
-def refuse_index_settings(given: Mapping[str, Any]) -> None:
-    """Settings of a single index that would have no effect are refused, not swallowed."""
-    for name in ("OnDemandThroughput", "WarmThroughput"):
-        if name in given:
-            raise ValidationException(f"Headrace does not support {name} of an index yet: {given['IndexName']}")
-
-
 def index_row(
     given: Mapping[str, Any], number: int, known: Mapping[str, str], *, local: bool, billing: str = "PAY_PER_REQUEST"
 ) -> IndexRow:
     """A secondary index as it is kept."""
     name = given["IndexName"]
-    refuse_index_settings(given)
     partitions, sorts = _index_key_names(given["KeySchema"], known, local=local)
     projection = given.get("Projection") or {}
     kind, attributes = projection.get("ProjectionType"), projection.get("NonKeyAttributes")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from headrace.services.dynamodb import state
+from headrace.services.dynamodb import state, throughput
 from headrace.services.dynamodb.state import Counted, IndexRow, StreamRow, Table, TableRow
 
 
@@ -37,9 +37,8 @@ def table(found: Table, counted: Counted, index_counts: dict[str, int], *, statu
         "DeletionProtectionEnabled": row.protected,
     }
     described.update(billing_and_class(row))
-    if row.most_read_units or row.most_write_units:
-        most = {"MaxReadRequestUnits": row.most_read_units or -1, "MaxWriteRequestUnits": row.most_write_units or -1}
-        described["OnDemandThroughput"] = most
+    described.update(throughput.most(row))
+    described["WarmThroughput"] = throughput.warm_told(row, row.billing, described["TableStatus"])
     local = [_index(found, one, index_counts) for one in row.indexes if one.local]
     if local:
         described["LocalSecondaryIndexes"] = local
@@ -96,6 +95,8 @@ def _index(found: Table, row: IndexRow, counts: dict[str, int]) -> dict[str, Any
         described["IndexStatus"] = "CREATING" if row.filling else "ACTIVE"
         described["Backfilling"] = row.filling
         described["ProvisionedThroughput"] = _throughput(row.read_units, row.write_units)
+        described.update(throughput.most(row))
+        described["WarmThroughput"] = throughput.warm_told(row, found.row.billing, described["IndexStatus"])
         if not row.filling:
             del described["Backfilling"]
     return described

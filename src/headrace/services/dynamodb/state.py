@@ -72,6 +72,11 @@ class IndexRow(msgspec.Struct, omit_defaults=True):
     filling: bool = False
     more_partitions: list[str] = []
     more_sorts: list[str] = []
+    # As those of a table.
+    most_read_units: int = 0
+    most_write_units: int = 0
+    warm_read_units: int = 0
+    warm_write_units: int = 0
 
     @property
     def partitions(self) -> list[str]:
@@ -121,6 +126,9 @@ class TableRow(msgspec.Struct, omit_defaults=True):
     # The most units on demand; 0: no such maximum.
     most_read_units: int = 0
     most_write_units: int = 0
+    # What is warm at least.
+    warm_read_units: int = 0
+    warm_write_units: int = 0
     indexes: list[IndexRow] = []
     indexes_made: int = 0
     stream: str | None = None

@@ -62,6 +62,9 @@ def _hold_read(ctx: Scope, table: Table, index: Index | None, units: float) -> N
         rate = index.row.read_units if index is not None and own else row.read_units
         what = "one or more global secondary indexes of the table" if own else "table"
         _take(ctx, (row.id, index.row.number if index is not None and own else 0, "read"), rate, units, what)
+    elif index is not None and not index.row.local:
+        if index.row.most_read_units > 0:
+            _take(ctx, (row.id, index.row.number, "read"), index.row.most_read_units, units, None)
     elif row.most_read_units > 0:
         _take(ctx, (row.id, 0, "read"), row.most_read_units, units, None)
 

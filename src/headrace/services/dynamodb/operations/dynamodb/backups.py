@@ -80,6 +80,7 @@ def restore_table_from_backup(
     global_secondary_index_override: list[dict[str, Any]] | None = None,
     local_secondary_index_override: list[dict[str, Any]] | None = None,
     provisioned_throughput_override: dict[str, int] | None = None,
+    on_demand_throughput_override: dict[str, int] | None = None,
 ) -> dict[str, Any]:
     """Make a table of a backup: its keys, indexes, billing and items. It is ACTIVE when a worker has copied the items."""
     backup = backups.found(ctx, backup_arn)
@@ -89,6 +90,7 @@ def restore_table_from_backup(
     overrides = {
         "billing": billing_mode_override, "throughput": provisioned_throughput_override,
         "everywhere": global_secondary_index_override, "local": local_secondary_index_override,
+        "most": on_demand_throughput_override,
     }  # fmt: skip
     restored = {
         "SourceBackupArn": backup_arn,
@@ -167,6 +169,7 @@ def restore_table_to_point_in_time(
     global_secondary_index_override: list[dict[str, Any]] | None = None,
     local_secondary_index_override: list[dict[str, Any]] | None = None,
     provisioned_throughput_override: dict[str, int] | None = None,
+    on_demand_throughput_override: dict[str, int] | None = None,
 ) -> dict[str, Any]:
     """Make a table of what another was at a time, to the millisecond, with the keys and indexes that it has now."""
     source = source_table_arn or source_table_name
@@ -187,6 +190,7 @@ def restore_table_to_point_in_time(
     overrides = {
         "billing": billing_mode_override, "throughput": provisioned_throughput_override,
         "everywhere": global_secondary_index_override, "local": local_secondary_index_override,
+        "most": on_demand_throughput_override,
     }  # fmt: skip
     restored = {"SourceTableArn": table.arn, "RestoreDateTime": at, "RestoreInProgress": True}
     made = backups.make_table(ctx, row, target_table_name, overrides, restored)

@@ -166,7 +166,7 @@ def _creation(given: dict[str, Any]) -> dict[str, Any]:
     """The members of CreateTable; what it takes without effect is left out."""
     if "VectorIndexes" in given:
         raise ValidationException("Headrace does not support vector indexes yet")
-    return {name: value for name, value in given.items() if name not in ("SSESpecification", "OnDemandThroughput")}
+    return {name: value for name, value in given.items() if name != "SSESpecification"}
 
 
 @operation(read_only=True)

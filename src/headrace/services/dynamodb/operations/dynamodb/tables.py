@@ -1,6 +1,7 @@
 """Tables: create, describe, list, update, delete."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -9,7 +10,21 @@ from headrace.kit.errors import ValidationException
 from headrace.layers import tags as tag_rows
 from headrace.operation import Context, operation
 from headrace.ports import RESOURCE_POLICIES_TOPIC
-from headrace.services.dynamodb import backups, errors, feeds, fills, history, insights, limits, replicas, rules, shapes, state
+from headrace.services.dynamodb import (
+    backups,
+    errors,
+    feeds,
+    fills,
+    history,
+    insights,
+    limits,
+    replicas,
+    rules,
+    shapes,
+    state,
+    throughput,
+)
+from headrace.services.dynamodb.operations.dynamodb.policies import put_resource_policy
 from headrace.services.dynamodb.state import IndexRow, StreamRow, Table, TableRow
 from headrace.store import tuples
 
@@ -30,6 +45,8 @@ def create_table(
     table_class: str | None = None,
     deletion_protection_enabled: bool | None = None,
     on_demand_throughput: dict[str, int] | None = None,
+    warm_throughput: dict[str, int] | None = None,
+    resource_policy: str | None = None,
 ) -> dict[str, Any]:
     """Create a table. Differs from AWS: it is ACTIVE at once, and throughput is held to only where the server is asked to."""
     rules.check_table_name(table_name)
@@ -54,12 +71,20 @@ def create_table(
         indexes_made=len(rows), protected=bool(deletion_protection_enabled), table_class=table_class,
     )  # fmt: skip
     if on_demand_throughput is not None:
-        rules.set_most(row, on_demand_throughput)
+        throughput.set_most(row, billing, on_demand_throughput)
+    if warm_throughput is not None:
+        throughput.set_warm(row, billing, warm_throughput)
+    for index, (one, local) in zip(rows, wanted, strict=True):
+        if not local:
+            _set_index_throughput(index, billing, one)
     if stream_specification is not None:
         _switch_stream(ctx, row, stream_specification)
     state.save(ctx, row)
+    arn = state.table_arn(ctx.account, ctx.region, table_name)
     if tags:
-        tag_rows.add(ctx.tx, state.table_arn(ctx.account, ctx.region, table_name), tag_rows.from_list(tags))
+        tag_rows.add(ctx.tx, arn, tag_rows.from_list(tags))
+    if resource_policy is not None:
+        put_resource_policy(ctx, resource_arn=arn, policy=resource_policy)
     return {"TableDescription": _describe(ctx, state.described(ctx, table_name))}
 
 
@@ -96,6 +121,7 @@ def update_table(
     deletion_protection_enabled: bool | None = None,
     replica_updates: list[dict[str, Any]] | None = None,
     on_demand_throughput: dict[str, int] | None = None,
+    warm_throughput: dict[str, int] | None = None,
 ) -> dict[str, Any]:
     """Change a table: its billing, its stream, its global indexes, the regions that it is in.
 
@@ -103,7 +129,7 @@ def update_table(
     """
     wanted = (
         billing_mode, provisioned_throughput, global_secondary_index_updates, stream_specification, table_class,
-        deletion_protection_enabled, replica_updates, on_demand_throughput,
+        deletion_protection_enabled, replica_updates, on_demand_throughput, warm_throughput,
     )  # fmt: skip
     if all(one is None for one in wanted):
         raise ValidationException(
@@ -119,7 +145,9 @@ def update_table(
     if billing_mode is not None or provisioned_throughput is not None:
         _change_billing(ctx, row, billing_mode, provisioned_throughput)
     if on_demand_throughput is not None:
-        rules.set_most(row, on_demand_throughput)
+        throughput.set_most(row, row.billing, on_demand_throughput)
+    if warm_throughput is not None:
+        throughput.set_warm(row, row.billing, warm_throughput)
     if table_class is not None:
         row.table_class = table_class
     if deletion_protection_enabled is not None:
@@ -136,6 +164,7 @@ def update_table(
     state.save(ctx, row)
     for index in added:
         fills.begin(ctx, state.described(ctx, row.name), index.number)
+    _warm_replicas(ctx, row, warm_throughput, global_secondary_index_updates or ())
     for change in replica_updates or ():
         _change_replica(ctx, row.name, change)
     return {"TableDescription": _describe(ctx, state.described(ctx, row.name))}
@@ -188,12 +217,10 @@ def _describe(ctx: Context, table: Table, *, status: str = "ACTIVE") -> dict[str
 
 def _change_replica(ctx: Context, name: str, change: dict[str, Any]) -> None:
     """Apply one ReplicaUpdate. A new replica has the keys, indexes and billing of the table, and a stream of its own."""
-    if "Update" in change:
-        raise ValidationException("Headrace does not support settings of single replicas yet: Update in ReplicaUpdates")
-    given = change.get("Create") or change.get("Delete") or {}
+    given = change.get("Create") or change.get("Update") or change.get("Delete") or {}
     region = given.get("RegionName")
-    if region is None or set(given) != {"RegionName"}:
-        raise ValidationException("Headrace supports no settings of single replicas yet: give a RegionName alone")
+    if region is None:
+        raise ValidationException("A ReplicaUpdate needs a Create, an Update or a Delete")
     if state.own_row(ctx, name).grouped_at is not None:
         raise ValidationException(
             "This operation is not supported for a global table of the version 2017.11.29. Use UpdateGlobalTable instead."
@@ -205,12 +232,18 @@ def _change_replica(ctx: Context, name: str, change: dict[str, Any]) -> None:
         )
     row = state.own_row(ctx, name)
     there = ctx.at(region=region)
-    if "Delete" in change:
+    if "Create" not in change:
         if region not in row.replicas:
             raise ValidationException(
                 "Update global table operation failed because one or more replicas were not part of the global table."
             )
-        delete_table(there, table_name=name)
+        if "Delete" in change:
+            delete_table(there, table_name=name)
+            return
+        kept = state.own_row(there, name)
+        throughput.keep_warm(kept)
+        throughput.override(kept, given)
+        state.save(there, kept)
         return
     replicas.refuse(ctx, row, region)
     made = TableRow(
@@ -218,7 +251,10 @@ def _change_replica(ctx: Context, name: str, change: dict[str, Any]) -> None:
         partition=row.partition, sort=row.sort, billing=row.billing, read_units=row.read_units, write_units=row.write_units,
         indexes=[msgspec.structs.replace(index, filling=False) for index in row.indexes], indexes_made=row.indexes_made,
         table_class=row.table_class, replicas=[region], versions_id=state.next_number(ctx.tx),
+        most_read_units=row.most_read_units, most_write_units=row.most_write_units, warm_read_units=row.warm_read_units,
+        warm_write_units=row.warm_write_units,
     )  # fmt: skip
+    throughput.override(made, given)
     _switch_stream(there, made, {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"})
     replicas.join(ctx, name, made)
 
@@ -227,8 +263,11 @@ def _change_billing(ctx: Context, row: TableRow, mode: str | None, given: dict[s
     billing = mode or row.billing
     if billing == row.billing and given is None:
         return
+    throughput.keep_warm(row)
     row.read_units, row.write_units = rules.throughput(billing, given)
     if billing != row.billing:
+        if billing == "PROVISIONED":
+            throughput.forget_most(row)
         row.billing, row.billing_changed_at = billing, ctx.clock.now()
         for index in row.indexes:
             index.read_units, index.write_units = (0, 0) if billing == "PAY_PER_REQUEST" else (row.read_units, row.write_units)
@@ -282,6 +321,7 @@ def _change_index(ctx: Context, row: TableRow, change: dict[str, Any]) -> IndexR
             raise ValidationException("Attempting to create an index which already exists")
         row.indexes_made += 1
         made = rules.index_row(change["Create"], row.indexes_made, row.definitions, local=False, billing=row.billing)
+        _set_index_throughput(made, row.billing, change["Create"])
         made.filling = True
         row.indexes.append(made)
         return made
@@ -296,7 +336,38 @@ def _change_index(ctx: Context, row: TableRow, change: dict[str, Any]) -> IndexR
         state.FILLS.delete(ctx.tx, row.id, index.number)
         state.doom(ctx.tx, [tuples.pack(("dynamodb", "item", row.id)) + index.number.to_bytes(2, "big")])
     else:
-        rules.refuse_index_settings(change["Update"])
         given = change["Update"].get("ProvisionedThroughput")
-        index.read_units, index.write_units = rules.throughput(row.billing, given, index.name)
+        if given is not None or not _INDEX_SETTINGS & set(change["Update"]):
+            throughput.keep_warm(row)
+            index.read_units, index.write_units = rules.throughput(row.billing, given, index.name)
+        _set_index_throughput(index, row.billing, change["Update"])
     return None
+
+
+_INDEX_SETTINGS = {"OnDemandThroughput", "WarmThroughput"}
+
+
+def _set_index_throughput(index: IndexRow, billing: str, given: dict[str, Any]) -> None:
+    if "OnDemandThroughput" in given:
+        throughput.set_most(index, billing, given["OnDemandThroughput"])
+    if "WarmThroughput" in given:
+        throughput.set_warm(index, billing, given["WarmThroughput"])
+
+
+def _warm_replicas(ctx: Context, row: TableRow, warm: dict[str, int] | None, changes: Sequence[dict[str, Any]]) -> None:
+    """What is warmed up here is warmed up in all regions, as far as it is colder there."""
+    named = [one["Update"] for one in changes if "WarmThroughput" in one.get("Update", {})]
+    if row.grouped_at is not None or (warm is None and not named):
+        return
+    for region in row.replicas:
+        other = ctx.at(region=region)
+        kept = state.own_row(other, row.name)
+        pairs: list[tuple[TableRow | IndexRow, TableRow | IndexRow]] = [(row, kept)] if warm is not None else []
+        for change in named:
+            pairs += [
+                (own, index) for own in row.indexes for index in kept.indexes if own.name == index.name == change["IndexName"]
+            ]
+        for own, there in pairs:
+            there.warm_read_units = max(there.warm_read_units, own.warm_read_units)
+            there.warm_write_units = max(there.warm_write_units, own.warm_write_units)
+        state.save(other, kept)
