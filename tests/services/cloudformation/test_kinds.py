@@ -35,6 +35,7 @@ TEMPLATES = {
           KeySchema: [{AttributeName: b, KeyType: HASH}]
           Projection: {ProjectionType: ALL}
       StreamSpecification: {StreamViewType: NEW_IMAGE}
+      WarmThroughput: {ReadUnitsPerSecond: 1200NUMBER}
       TimeToLiveSpecification: {AttributeName: tNUMBER, Enabled: true}
       Tags: [{Key: n, Value: NUMBER}]
 """,
@@ -43,6 +44,7 @@ TEMPLATES = {
     Type: AWS::DynamoDB::Table
     Properties:
       ProvisionedThroughput: {ReadCapacityUnits: 5, WriteCapacityUnits: 5}
+      Tags: [{Key: n, Value: NUMBER}]
       AttributeDefinitions: [{AttributeName: a, AttributeType: S}]
       KeySchema: [{AttributeName: a, KeyType: HASH}]
   Target:
@@ -326,6 +328,23 @@ def test_kind__made_changed_removed(client: Client, name: str) -> None:
         cloudformation.update_stack(StackName="k", TemplateBody=second, Capabilities=CAPABILITIES)
     cloudformation.delete_stack(StackName="k")
     assert settled(cloudformation, stack_id) == "DELETE_COMPLETE", problems(cloudformation, stack_id)
+
+
+def test_a_table__keeps_what_auto_scaling_made_of_it(client: Client) -> None:
+    cloudformation, db = client("cloudformation"), client("dynamodb")
+    stack_id = cloudformation.create_stack(StackName="k", TemplateBody=template("autoscaling", 1))["StackId"]
+    assert settled(cloudformation, stack_id) == "CREATE_COMPLETE", problems(cloudformation, stack_id)
+    name = resources(cloudformation, stack_id)["Table"]
+    db.update_table(TableName=name, ProvisionedThroughput={"ReadCapacityUnits": 5, "WriteCapacityUnits": 9})
+
+    def updated(text: str) -> int:
+        cloudformation.update_stack(StackName="k", TemplateBody=text)
+        assert settled(cloudformation, stack_id) == "UPDATE_COMPLETE", problems(cloudformation, stack_id)
+        return int(db.describe_table(TableName=name)["Table"]["ProvisionedThroughput"]["WriteCapacityUnits"])
+
+    text = template("autoscaling", 2)
+    assert updated(text) == 9
+    assert updated(text.replace("WriteCapacityUnits: 5", "WriteCapacityUnits: 7")) == 7
 
 
 def resources(cloudformation: Any, stack_id: str) -> dict[str, str]:

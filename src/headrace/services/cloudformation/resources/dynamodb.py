@@ -28,6 +28,7 @@ def _settings(properties: Properties) -> dict[str, Any]:
     found = pick(
         properties, "AttributeDefinitions", "KeySchema", "BillingMode", "ProvisionedThroughput", "GlobalSecondaryIndexes",
         "LocalSecondaryIndexes", "TableClass", "DeletionProtectionEnabled", "OnDemandThroughput",
+        "WarmThroughput",
     )  # fmt: skip
     if "StreamSpecification" in properties:
         found["StreamSpecification"] = _stream(properties)
@@ -112,7 +113,10 @@ def _change(table: Mapping[str, Any], new: Properties, old: Properties) -> dict[
     wanted_mode = new.get("BillingMode", "PROVISIONED")
     units = ("ReadCapacityUnits", "WriteCapacityUnits")
     has, wanted = table.get("ProvisionedThroughput", {}), new.get("ProvisionedThroughput", _THROUGHPUT)
-    if wanted_mode == "PROVISIONED" and (mode != wanted_mode or any(int(has.get(u, 0)) != int(wanted[u]) for u in units)):
+    # What auto scaling made of it stays, unless the template says something else than before.
+    asked = new.get("ProvisionedThroughput") != old.get("ProvisionedThroughput")
+    differs = asked and any(int(has.get(u, 0)) != int(wanted[u]) for u in units)
+    if wanted_mode == "PROVISIONED" and (mode != wanted_mode or differs):
         return {"BillingMode": wanted_mode, "ProvisionedThroughput": wanted}
     if mode != wanted_mode:
         return {"BillingMode": wanted_mode}
@@ -131,6 +135,10 @@ def _change(table: Mapping[str, Any], new: Properties, old: Properties) -> dict[
         most = {name: int(value) for name, value in new["OnDemandThroughput"].items()}
         if most != pick(table.get("OnDemandThroughput", {}), *most):
             return {"OnDemandThroughput": most}
+    if "WarmThroughput" in new and new["WarmThroughput"] != old.get("WarmThroughput"):
+        warm = {name: int(value) for name, value in new["WarmThroughput"].items()}
+        if warm != pick(table.get("WarmThroughput", {}), *warm):
+            return {"WarmThroughput": warm}
     return _index_change(table, new)
 
 
@@ -162,6 +170,7 @@ TABLE = Kind(
     mutable=(
         "AttributeDefinitions", "BillingMode", "ProvisionedThroughput", "GlobalSecondaryIndexes", "StreamSpecification",
         "SSESpecification", "TableClass", "DeletionProtectionEnabled", "TimeToLiveSpecification", "OnDemandThroughput",
+        "WarmThroughput",
         "PointInTimeRecoverySpecification", "Tags",
     ),
     attributes=("Arn", "StreamArn", "TableId"),
