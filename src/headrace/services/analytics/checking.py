@@ -1,16 +1,20 @@
-"""Checks SQL when it is given: in a process of the engine's that stays for a while, for the next one."""
+"""Checks SQL when it is given: in a process of the engine's that stays for a while, for the next check or for a start."""
 
 import threading
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
 from headrace.services.analytics import configuration, errors, limits
 from headrace.services.analytics.engine.client import Engine
 from headrace.services.analytics.engine.schema import SqlError, StreamSchema
 from headrace.services.analytics.state import Application
 
+T = TypeVar("T")
+
 
 class Checker:
-    """One engine process for all checks, which run one after another."""
+    """One engine process for all checks, which run one after another. An application that starts takes it over."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -33,24 +37,37 @@ class Checker:
             raise errors.InvalidApplicationConfigurationException(error.sentence()) from None
 
     def _compile(self, application: Application) -> list[StreamSchema]:
-        return self.engine().check(
-            application.code, configuration.inputs_of(application), configuration.references_of(application)
-        )
+        inputs, references = configuration.inputs_of(application), configuration.references_of(application)
+        return self.ask(lambda engine: engine.check(application.code, inputs, references))
 
-    def engine(self) -> Engine:
-        """The process, started if need be. It answers one call after another."""
+    def ask(self, what: Callable[[Engine], T]) -> T:
+        """Ask the process, started if need be: one after another, for its answers name no question."""
         with self._lock:
             self._used_at = time.monotonic()
             if self._engine is None:
                 self._engine = Engine()
-            return self._engine
+            return what(self._engine)
+
+    def take(self) -> Engine:
+        """An engine for an application that starts: the one that has just checked it, for a new one takes its time."""
+        if not self._lock.acquire(blocking=False):
+            return Engine()  # it is busy with a check
+        try:
+            taken, self._engine = self._engine, None
+            return taken if taken is not None and taken.process_id is not None else Engine()
+        finally:
+            self._lock.release()
 
     def rest(self) -> None:
         """End the process when nobody has used it for a while."""
-        with self._lock:
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
             if self._engine is not None and time.monotonic() - self._used_at > limits.CHECKER_IDLE_SECONDS:
                 self._engine.close()
                 self._engine = None
+        finally:
+            self._lock.release()
 
     def close(self) -> None:
         """End the process."""

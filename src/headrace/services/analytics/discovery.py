@@ -28,7 +28,7 @@ def discover(
     if not sample:
         raise errors.UnableToDetectSchemaException("There are no records to detect a schema from.")
     try:
-        found = CHECKER.engine().discover(sample)
+        found = CHECKER.ask(lambda engine: engine.discover(sample))
     except SqlError as error:
         raise errors.UnableToDetectSchemaException(error.message) from None
     raw = [one.decode(errors="replace") for one in sample]

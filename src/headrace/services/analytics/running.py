@@ -19,6 +19,7 @@ from headrace.operation import Context
 from headrace.ports import Metric
 from headrace.roles import RoleRefused
 from headrace.services.analytics import configuration, limits, reports, rights, state
+from headrace.services.analytics.checking import CHECKER
 from headrace.services.analytics.engine.client import Engine, EngineError
 from headrace.services.analytics.engine.schema import SqlError, Step
 from headrace.services.analytics.functions import FunctionFailed
@@ -52,9 +53,10 @@ class Run:
         self._engine: Engine | None = None
         self._inputs: Inputs | None = None
         self._lease: leases.Lease | None = None
-        # What was computed and is to be committed, and what is computed meanwhile.
+        # What was computed and is to be committed, what is computed meanwhile, and what was read to be computed next.
         self._made: _Made | None = None
         self._begun: Read | None = None
+        self._ahead: Read | None = None
         self._next_ms: int | None = None
         self._reported_at = 0.0
         self._allowed_at = float("-inf")
@@ -112,13 +114,17 @@ class Run:
         if self._made is None:
             begun = self._begun or self._begin(ctx, engine, inputs)
             self._begun = None
+            if begun is not None and self._goes_ahead(begun):
+                # What comes next is read while the engine computes. An input that is gone: the next step says so.
+                with contextlib.suppress(AwsError, LookupError):
+                    self._ahead = self._read(ctx, inputs)
             self._made = None if begun is None else _Made(begun, engine.end_step())
         made = self._made
         if made is None:
             return self._wait(ctx)
         self._next_ms = made.step.next_ms
-        if self._begun is None and not made.read.caught_up and not self._has_processors():
-            # The engine computes while this step is committed. A function is not asked ahead: it may fail.
+        if self._begun is None and self._goes_ahead(made.read):
+            # The engine computes while this step is committed.
             with contextlib.suppress(AwsError, LookupError):  # an input that is gone: the next step says so
                 self._begun = self._begin(ctx, engine, inputs)
         ctx.transact(lambda inner: self._commit(inner, made))
@@ -132,7 +138,7 @@ class Run:
         application = self._application
         if self._engine is not None:  # it was opened, and then something was missing
             self._engine.close()
-        engine = self._engine = Engine()
+        engine = self._engine = CHECKER.take()
         kept = ctx.snapshot(lambda inner: state.pieces(inner.tx, application.id))
         engine.open(
             application.code, configuration.inputs_of(application), configuration.references_of(application), kept or None
@@ -165,7 +171,8 @@ class Run:
 
     def _begin(self, ctx: Context, engine: Engine, inputs: Inputs) -> Read | None:
         """Read, and let the engine compute; None when there is nothing to do."""
-        read = ctx.snapshot(inputs.read) if not self._has_processors() else inputs.read(ctx)
+        read = self._ahead or self._read(ctx, inputs)
+        self._ahead = None
         now_ms = ctx.clock.now_ms() - limits.CLOCK_BEHIND_MS
         due = self._next_ms is not None and self._next_ms <= now_ms
         if not read.taken and not read.positions and not (due and read.caught_up):
@@ -174,8 +181,16 @@ class Run:
         engine.begin_step(
             read.records, now_ms if read.caught_up else None, configuration.outputs_of(self._application), failures=read.failures
         )
+        return read
+
+    def _read(self, ctx: Context, inputs: Inputs) -> Read:
+        read = inputs.read(ctx) if self._has_processors() else ctx.snapshot(inputs.read)
         inputs.positions.update(read.positions)
         return read
+
+    def _goes_ahead(self, read: Read) -> bool:
+        """Whether there is more to do behind this. A function is not asked ahead: it may fail."""
+        return not read.caught_up and not self._has_processors()
 
     def _has_processors(self) -> bool:
         return any("InputProcessingConfiguration" in part for part in self._application.inputs)
@@ -219,7 +234,7 @@ class Run:
     def _reset(self) -> None:
         if self._engine is not None:
             self._engine.close()
-        self._engine = self._inputs = self._made = self._begun = None
+        self._engine = self._inputs = self._made = self._begun = self._ahead = None
 
     def _count(self, ctx: Context, made: _Made) -> None:
         counts = self._counts
