@@ -124,3 +124,30 @@ def test_window__its_rows_come_soon_after_its_end(world: World) -> None:
     late.sort()
     print("seconds after the end of a window:", [round(one, 3) for one in late])
     assert late[len(late) // 2] < 0.3
+
+
+def test_discovery__of_what_the_function_makes_of_the_sample(world: World, server: HeadraceServer) -> None:
+    body = """
+import base64, json
+def handler(event, context):
+    made = []
+    for one in event["records"]:
+        price, _, ticker = base64.b64decode(one["data"]).decode().partition("#")
+        row = base64.b64encode(json.dumps({"ticker": ticker, "price": int(price)}).encode()).decode()
+        made.append({"recordId": one["recordId"], "result": "Dropped" if price == "0" else "Ok", "data": row})
+    return {"records": made}
+"""
+    processing = {"InputLambdaProcessor": {"ResourceARN": function(server, world, body), "RoleARN": world.role()}}
+    s3 = server.client("s3", world.account)
+    s3.create_bucket(Bucket=f"sample-{world.account}")
+    s3.put_object(Bucket=f"sample-{world.account}", Key="rows", Body=b"1#A\n0#B\n2#C\n")
+    place = {"BucketARN": f"arn:aws:s3:::sample-{world.account}", "FileKey": "rows", "RoleARN": world.role()}
+    found = world.v1.discover_input_schema(S3Configuration=place, InputProcessingConfiguration=processing)
+    assert found["RawInputRecords"] == ["1#A", "0#B", "2#C"]
+    assert [json.loads(one)["ticker"] for one in found["ProcessedInputRecords"]] == ["A", "C"]
+    assert found["ParsedInputRecords"] == [["A", "1"], ["C", "2"]]
+    assert [one["Name"] for one in found["InputSchema"]["RecordColumns"]] == ["ticker", "price"]
+    s3.put_object(Bucket=f"sample-{world.account}", Key="rows", Body=b"0#A\n")
+    with pytest.raises(world.v1.exceptions.UnableToDetectSchemaException) as caught:
+        world.v1.discover_input_schema(S3Configuration=place, InputProcessingConfiguration=processing)
+    assert caught.value.response["RawInputRecords"] == ["0#A"]

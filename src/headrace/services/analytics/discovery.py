@@ -1,11 +1,13 @@
 """Finds the schema of a stream or of an object by a sample of it."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from headrace.kit.errors import AwsError
 from headrace.operation import Context
-from headrace.services.analytics import configuration, errors, limits
+from headrace.ports import SourceRecord
+from headrace.services.analytics import configuration, errors, functions, limits
 from headrace.services.analytics.checking import CHECKER
 from headrace.services.analytics.engine.schema import SqlError
 
@@ -16,10 +18,6 @@ def discover(
     """The schema of a sample, and the sample parsed by it; UnableToDetectSchemaException."""
     if (arn is None) == (s3 is None):
         raise errors.InvalidArgumentException("Exactly one of ResourceARN and S3Configuration must be given.")
-    if processing is not None:
-        raise errors.InvalidArgumentException(
-            "Headrace does not run a function over the sample: discover the schema of what the function writes."
-        )
     if s3 is not None:
         sample = _of_object(ctx, s3["BucketARN"].rpartition(":")[2], s3["FileKey"])
     else:
@@ -27,17 +25,38 @@ def discover(
         sample = _of_stream(ctx, str(arn), wanted)
     if not sample:
         raise errors.UnableToDetectSchemaException("There are no records to detect a schema from.")
+    raw = _shown(sample)
+    processed = sample if processing is None else _processed(ctx, processing, arn or str((s3 or {})["BucketARN"]), sample, raw)
+    seen = [] if processing is None else _shown(processed)
     try:
-        found = CHECKER.ask(lambda engine: engine.discover(sample))
+        found = CHECKER.ask(lambda engine: engine.discover(processed))
     except SqlError as error:
-        raise errors.UnableToDetectSchemaException(error.message) from None
-    raw = [one.decode(errors="replace") for one in sample]
+        raise errors.UnableToDetectSchemaException(error.message, RawInputRecords=raw, ProcessedInputRecords=seen) from None
     return {
         "InputSchema": configuration.schema_of(found.format, found.columns),
         "ParsedInputRecords": [list(row) for row in found.rows],
-        "ProcessedInputRecords": [],
+        "ProcessedInputRecords": seen,
         "RawInputRecords": raw,
     }
+
+
+def _shown(records: Sequence[bytes]) -> list[str]:
+    return [one.decode(errors="replace") for one in records]
+
+
+def _processed(ctx: Context, processing: Any, arn: str, sample: Sequence[bytes], raw: list[str]) -> list[bytes]:
+    """What the function makes of the sample; UnableToDetectSchemaException when it makes nothing of it."""
+    function_arn = processing["InputLambdaProcessor"]["ResourceARN"]
+    records = [SourceRecord(str(place), data, "", ctx.clock.now(), {}) for place, data in enumerate(sample)]
+    try:
+        made = functions.process(ctx, "", function_arn, arn, "", records)
+    except (functions.FunctionFailed, AwsError, LookupError) as error:
+        text = error.message if isinstance(error, AwsError) else str(error)
+        raise errors.UnableToDetectSchemaException(f"The sample can't be processed: {text}", RawInputRecords=raw) from None
+    processed = [one for one in made if isinstance(one, bytes)]
+    if not processed:
+        raise errors.UnableToDetectSchemaException("The function made no records of the sample.", RawInputRecords=raw)
+    return processed
 
 
 def _of_object(ctx: Context, bucket: str, key: str) -> list[bytes]:
