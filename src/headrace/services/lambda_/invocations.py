@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -26,6 +27,8 @@ from headrace.services.lambda_.state import Code, Version
 
 PRINCIPAL = "lambda.amazonaws.com"
 _PREPARED_MAX = 1000
+# How long the code of a version is taken to lie where it was seen: looking costs as much as reading the store.
+_LOOK_AGAIN_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
 _OF_LANGUAGE: Mapping[str, Mapping[str, str]] = {
@@ -51,7 +54,8 @@ class Runtime:
         self.reporter = reports.Reporter()
         self._lock = threading.Lock()
         self._engine: Engine | None = None
-        self._prepared: dict[str, Function] = {}
+        # With when its code was last seen.
+        self._prepared: dict[str, tuple[Function, float]] = {}
 
     def engine(self, ctx: Context) -> Engine:
         """The engine, started if need be."""
@@ -102,8 +106,9 @@ class Runtime:
         version = target.version
         arn = naming.function_arn(ctx.account, ctx.region, version.name)
         key = f"{arn}:{version.version}:{version.revision_id}"
-        found = self._prepared.get(key)
-        if found is None or not found.code.is_dir():
+        found, looked_at = self._prepared.get(key, (None, 0.0))
+        now = time.monotonic()
+        if found is None or (now - looked_at > _LOOK_AGAIN_SECONDS and not found.code.is_dir()):
             found = Function(
                 arn=arn,
                 name=version.name,
@@ -129,7 +134,8 @@ class Runtime:
             with self._lock:
                 if len(self._prepared) >= _PREPARED_MAX:
                     self._prepared.clear()
-                self._prepared[key] = found
+        if now - looked_at > _LOOK_AGAIN_SECONDS:
+            self._prepared[key] = found, now
         return found
 
     def run(

@@ -23,7 +23,7 @@ from headrace.services.lambda_.engine.control import RUNTIME, Control
 from headrace.services.lambda_.engine.extensions import ExtensionFailed, Extensions, deadline_ms
 from headrace.services.lambda_.engine.function import Function
 from headrace.services.lambda_.engine.journal import EXTENSION, FUNCTION, Journal
-from headrace.services.lambda_.engine.memory import Group
+from headrace.services.lambda_.engine.memory import Group, peak_bytes
 from headrace.services.lambda_.engine.processes import Nursery, Process, Spawned
 from headrace.services.lambda_.engine.runtime_api import Connection, Message
 from headrace.services.lambda_.engine.sandbox import Place, Sandbox, joining
@@ -67,7 +67,7 @@ class Environment:
         self._messages: list[tuple[Connection, Message]] = []
         self._listener: socket.socket | None = None
         self.endpoint: socket.socket | None = None
-        self._output = -1
+        self._output = self._peak = -1
         self.telemetry = Telemetry(function.logs.format == "JSON")
         self.journal.hear = self.telemetry.hear
         self.extensions = Extensions(function, self.journal, self.telemetry)
@@ -92,6 +92,7 @@ class Environment:
         self.group = group
         if group is not None:
             group.limit(self.function.memory_mib * 1024 * 1024)
+            self._peak = group.open_peak()
         control, theirs = socket.socketpair()
         self._output, output = os.pipe()
         self._control = control
@@ -446,7 +447,7 @@ class Environment:
 
     def peak_mib(self) -> int:
         """The most memory that it used at one time, rounded up."""
-        size_bytes = self.group.peak_bytes() if self.group is not None else self._resident_bytes()
+        size_bytes = peak_bytes(self._peak) if self.group is not None else self._resident_bytes()
         return min(self.function.memory_mib, -(-size_bytes // (1024 * 1024)))
 
     def _resident_bytes(self) -> int:
@@ -480,10 +481,10 @@ class Environment:
         if self._process is not None:
             self._process.close()
             self._process = None
-        for fd in (self._output, self._extensions_output):
+        for fd in (self._output, self._extensions_output, self._peak):
             if fd >= 0:
                 os.close(fd)
-        self._output = self._extensions_output = -1
+        self._output = self._extensions_output = self._peak = -1
         self._connections.clear()
         self._readers.clear()
         if self._folder is not None:
