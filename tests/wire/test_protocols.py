@@ -16,7 +16,7 @@ from headrace.wire import models
 from headrace.wire.protocols import typed, xml
 from headrace.wire.protocols.scalars import format_timestamp, parse_timestamp
 from headrace.wire.protocols.table import PROTOCOLS, protocol
-from headrace.wire.request import HttpRequest, Response
+from headrace.wire.request import HttpRequest, Response, Row
 
 
 def parse(service: str, operation: str, body: Any, protocol_name: str = "json", **request: Any) -> dict[str, Any]:
@@ -33,6 +33,13 @@ def body_of(response: Response) -> bytes:
     return response.body
 
 
+class Record(Row):
+    SequenceNumber: str
+    ApproximateArrivalTimestamp: float
+    Data: bytes
+    PartitionKey: str = ""
+
+
 class ResourceNotFoundException(AwsError):
     pass
 
@@ -47,6 +54,25 @@ class NoSuchKey(AwsError):
 
 class ClusterNotFoundFault(AwsError):
     pass
+
+
+@pytest.mark.parametrize(
+    "rest", [{}, {"NextShardIterator": None}, {"NextShardIterator": "null", "ChildShards": [{"ShardId": None}]}]
+)
+@pytest.mark.parametrize("dialect", ["json", "cbor"])
+def test_rows_look_as_the_same_in_dicts_do(dialect: str, rest: dict[str, Any]) -> None:
+    # "nullnull" is what these bytes are in base64.
+    plain = [{"SequenceNumber": "1", "ApproximateArrivalTimestamp": 5.25, "Data": b"\x9e\xe9\x65" * 2, "PartitionKey": "null"}]
+    plain.append({"SequenceNumber": "2", "ApproximateArrivalTimestamp": 6.0, "Data": b""})
+    decode = json.loads if dialect == "json" else cbor2.loads
+    rows, dicts = (
+        decode(body_of(answer("kinesis", "GetRecords", {"Records": records, "MillisBehindLatest": 0, **rest}, dialect)))
+        for records in ([Record(**one) for one in plain], plain)
+    )
+    assert rows == dicts
+    assert "NextShardIterator" not in rows or rest["NextShardIterator"]
+    alone = body_of(answer("kinesis", "GetRecords", {"Records": [Record(**plain[1])]}, dialect))
+    assert decode(alone)["Records"][0]["SequenceNumber"] == "2"
 
 
 class TestJson:

@@ -22,3 +22,9 @@ class Response(msgspec.Struct):
     status: int
     headers: list[tuple[str, str]]
     body: bytes | Iterator[bytes] | AsyncGenerator[bytes] = b""
+
+
+class Row(msgspec.Struct, gc=False, omit_defaults=True):
+    """A structure of which an answer has thousands, its fields named as the model's members: built and encoded in C, and known to
+    hold no null. What is at its default is left out.
+    """

@@ -60,8 +60,8 @@ def test_read__gives_every_record_once_and_in_order(
     assert seen == expected
     after, shown = 0, []
     while (page := store.snapshot(lambda tx, a=after: pages.read(tx, *shard, a, limit, size_max_bytes))).records:
-        assert page.size_bytes == sum(len(one["Data"]) + len(one["PartitionKey"]) for one in page.records)
-        shown += [(one["PartitionKey"], one["Data"], rules.place_of(shard[1], one["SequenceNumber"])) for one in page.records]
+        assert page.size_bytes == sum(len(one.Data) + len(one.PartitionKey) for one in page.records)
+        shown += [(one.PartitionKey, one.Data, rules.place_of(shard[1], one.SequenceNumber)) for one in page.records]
         after = page.last_place
     assert shown == expected
     columns = store.snapshot(lambda tx: state.read_columns(tx, shard[0], 0, 10_000, 1 << 30))
@@ -86,6 +86,10 @@ def test_trim__takes_whole_batches_and_shifts_nobody() -> None:
     assert store.snapshot(lambda tx: state.read(tx, shard.log, 0, 1, 1))[0].entry.partition_key == "1-0"
     assert store.snapshot(lambda tx: state.read(tx, shard.log, 14, 1, 1))[0].entry.partition_key == "1-4"
     assert store.snapshot(lambda tx: state.behind_ms(tx, shard.log, 3, 5000)) == 3000
+    page = store.snapshot(lambda tx: pages.read(tx, shard.log, shard.base, 0, 100, 1 << 20))
+    assert [rules.place_of(shard.base, one.SequenceNumber) for one in page.records] == list(range(11, 31))
+    assert page.last_place == 30
+    assert page.records[0].PartitionKey == "1-0"
 
 
 def test_sealed_values__open_only_where_they_were_put() -> None:

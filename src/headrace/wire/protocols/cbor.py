@@ -17,7 +17,7 @@ from headrace.wire.protocols.base import NO_LABELS, Protocol
 from headrace.wire.protocols.faults import describe
 from headrace.wire.protocols.json import type_name
 from headrace.wire.protocols.typed import DEPTH_MAX, TypeBuilder, explain, without_none
-from headrace.wire.request import HttpRequest, Response
+from headrace.wire.request import HttpRequest, Response, Row
 
 _EPOCH_TAG = 1
 
@@ -178,10 +178,11 @@ def _structure_writer(writers: Mapping[str, _Convert]) -> _Convert | None:
     if not writers:
         return None
 
-    def structure(value: Mapping[str, Any]) -> dict[str, Any]:
+    def structure(value: Mapping[str, Any] | Row) -> dict[str, Any]:
+        members = msgspec.to_builtins(value, builtin_types=(bytes,)) if isinstance(value, Row) else value
         return {
             name: writers[name](item) if name in writers else without_none(item)
-            for name, item in value.items()
+            for name, item in members.items()
             if item is not None
         }
 
