@@ -151,6 +151,54 @@ def handler(event, context):
     assert eventually(fed.rows) == [{"TICKER": "feed", "PRICE": 202.0}]
 
 
+def test_discovery__of_what_is_put_from_then_on(fed: Fed) -> None:
+    fed.put({"TICKER": "OLD"})
+    eventually(lambda: fed.objects() == 1)
+    found: list[dict[str, Any]] = []
+    asked = {"ResourceARN": fed.feed(), "ServiceExecutionRole": fed.role()}
+
+    def discover() -> None:
+        found.append(fed.v2.discover_input_schema(**asked))
+
+    asking = threading.Thread(target=discover)
+    asking.start()
+    number = 0
+    while asking.is_alive():
+        number += 1
+        fed.put({"TICKER": f"T{number}", "PRICE": number})
+        asking.join(0.1)
+    seen = [json.loads(one)["TICKER"] for one in found[0]["RawInputRecords"]]
+    first = int(seen[0].removeprefix("T"))
+    assert seen == [f"T{place}" for place in range(first, first + len(seen))]
+    assert [one["Name"] for one in found[0]["InputSchema"]["RecordColumns"]] == ["TICKER", "PRICE"]
+    position = {"InputStartingPosition": "TRIM_HORIZON"}
+    with pytest.raises(fed.v2.exceptions.InvalidArgumentException, match="TRIM_HORIZON is not available"):
+        fed.v2.discover_input_schema(**asked, InputStartingPositionConfiguration=position)
+    gone = fed.feed().replace("feed", "gone")
+    with pytest.raises(fed.v2.exceptions.InvalidArgumentException, match="not found"):
+        fed.v2.discover_input_schema(ResourceARN=gone, ServiceExecutionRole=fed.role())
+
+
+def test_discovery__the_role_must_allow_it(fed: Fed) -> None:
+    trust = {"Effect": "Allow", "Principal": {"Service": "kinesisanalytics.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    weak = fed.iam.create_role(RoleName="weak", AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))["Role"]["Arn"]
+    place = {"BucketARN": f"arn:aws:s3:::fed-{fed.account}", "FileKey": "rows"}
+    fed.s3.put_object(Bucket=f"fed-{fed.account}", Key="rows", Body=b"1,2\n3,4\n")
+    for asked, action in (
+        ({"ResourceARN": fed.arn("in")}, "kinesis:GetRecords"),
+        ({"ResourceARN": fed.feed()}, "firehose:GetRecords"),
+        ({"S3Configuration": place}, "s3:GetObject"),
+    ):
+        with pytest.raises(fed.v2.exceptions.InvalidArgumentException, match=f"not authorized to perform {action}"):
+            fed.v2.discover_input_schema(**asked, ServiceExecutionRole=weak)
+    assert fed.v2.discover_input_schema(S3Configuration=place, ServiceExecutionRole=fed.role())["RawInputRecords"] == [
+        "1,2",
+        "3,4",
+    ]
+    with pytest.raises(fed.v1.exceptions.InvalidArgumentException, match="needs a role"):
+        fed.v1.discover_input_schema(ResourceARN=fed.arn("in"))
+
+
 def test_right_to_read__is_asked_for(fed: Fed) -> None:
     fed.build(FILTER)
     fed.allow("kinesis:*")

@@ -10,7 +10,7 @@ from headrace.services.analytics.state import Application
 
 ROLES = Roles("kinesisanalytics.amazonaws.com", "analytics")
 
-_READS = {"kinesis": "kinesis:GetRecords", "firehose": "firehose:GetRecords"}
+READS = {"kinesis": "kinesis:GetRecords", "firehose": "firehose:GetRecords"}
 _WRITES = {"kinesis": "kinesis:PutRecords", "firehose": "firehose:PutRecordBatch", "lambda": "lambda:InvokeFunction"}
 
 
@@ -18,7 +18,7 @@ def needs(application: Application) -> Iterator[tuple[str, str, str]]:
     """(role, action, resource) of all that the application does."""
     for part in application.inputs:
         service, arn = configuration.source_of(part)
-        yield _role(application, configuration.origin_of(part)), _READS[service], arn
+        yield _role(application, configuration.origin_of(part)), READS[service], arn
         processor = (part.get("InputProcessingConfiguration") or {}).get("InputLambdaProcessor")
         if processor is not None:
             yield _role(application, processor), "lambda:InvokeFunction", processor["ResourceARN"]

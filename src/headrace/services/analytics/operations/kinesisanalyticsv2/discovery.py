@@ -8,12 +8,18 @@ from headrace.services.analytics import discovery
 Members = dict[str, Any]
 
 
-@operation(transaction=False, accepts=("service_execution_role",))
+@operation(transaction=False)
 def discover_input_schema(
-    ctx: Context, *, resource_arn: str | None = None, input_starting_position_configuration: Members | None = None,
+    ctx: Context, *, service_execution_role: str, resource_arn: str | None = None,
+    input_starting_position_configuration: Members | None = None,
     s3_configuration: Members | None = None, input_processing_configuration: Members | None = None,
 ) -> Members:  # fmt: skip
-    """Find the schema of a Kinesis stream or an object in S3 by a sample of it."""
+    """Find the schema of a Kinesis stream, a delivery stream or an object in S3 by a sample of it."""
     return discovery.discover(
-        ctx, resource_arn, input_starting_position_configuration, s3_configuration, input_processing_configuration
-    )
+        ctx,
+        service_execution_role,
+        resource_arn,
+        input_starting_position_configuration,
+        s3_configuration,
+        input_processing_configuration,
+    )  # fmt: skip
