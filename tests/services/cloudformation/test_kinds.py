@@ -74,6 +74,13 @@ TEMPLATES = {
   Consumer:
     Type: AWS::Kinesis::StreamConsumer
     Properties: {ConsumerName: app, StreamARN: !GetAtt Stream.Arn}
+  Policy:
+    Type: AWS::Kinesis::ResourcePolicy
+    Properties:
+      ResourceArn: !GetAtt Stream.Arn
+      ResourcePolicy:
+        Version: '2012-10-17'
+        Statement: [{Sid: sNUMBER, Effect: Allow, Principal: '*', Action: 'kinesis:GetRecords', Resource: !GetAtt Stream.Arn}]
 """,
     "kinesisvideo": """
   Camera:
@@ -328,6 +335,28 @@ def test_kind__made_changed_removed(client: Client, name: str) -> None:
         cloudformation.update_stack(StackName="k", TemplateBody=second, Capabilities=CAPABILITIES)
     cloudformation.delete_stack(StackName="k")
     assert settled(cloudformation, stack_id) == "DELETE_COMPLETE", problems(cloudformation, stack_id)
+
+
+def test_a_streams_policy__is_what_the_stack_says(client: Client) -> None:
+    cloudformation, kinesis = client("cloudformation"), client("kinesis")
+    stack_id = cloudformation.create_stack(StackName="k", TemplateBody=template("kinesis", 1))["StackId"]
+    assert settled(cloudformation, stack_id) == "CREATE_COMPLETE", problems(cloudformation, stack_id)
+    found = resources(cloudformation, stack_id)
+    arn = kinesis.describe_stream_summary(StreamName=found["Stream"])["StreamDescriptionSummary"]["StreamARN"]
+    assert found["Policy"] == arn
+
+    def sid() -> str:
+        return str(json.loads(kinesis.get_resource_policy(ResourceARN=arn)["Policy"])["Statement"][0]["Sid"])
+
+    assert sid() == "s1"
+    cloudformation.update_stack(StackName="k", TemplateBody=template("kinesis", 2))
+    assert settled(cloudformation, stack_id) == "UPDATE_COMPLETE", problems(cloudformation, stack_id)
+    assert sid() == "s2"
+    without = template("kinesis", 2).partition("  Policy:")[0]
+    cloudformation.update_stack(StackName="k", TemplateBody=without)
+    assert settled(cloudformation, stack_id) == "UPDATE_COMPLETE", problems(cloudformation, stack_id)
+    with pytest.raises(kinesis.exceptions.ResourceNotFoundException):
+        kinesis.get_resource_policy(ResourceARN=arn)
 
 
 def test_a_table__keeps_what_auto_scaling_made_of_it(client: Client) -> None:

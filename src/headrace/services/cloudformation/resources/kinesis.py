@@ -136,6 +136,29 @@ def _delete_consumer(call: Call, arn: str, properties: Properties) -> None:
     call("kinesis", "DeregisterStreamConsumer", ConsumerARN=arn)
 
 
+def _put_policy(call: Call, name: str, properties: Properties) -> str:
+    arn = str(properties["ResourceArn"])
+    call("kinesis", "PutResourcePolicy", ResourceARN=arn, Policy=properties["ResourcePolicy"])
+    return arn
+
+
+def _adopt_policy(call: Call, name: str, properties: Properties) -> str | None:
+    return str(properties["ResourceArn"])
+
+
+def _read_policy(call: Call, arn: str, properties: Properties) -> Attributes:
+    call("kinesis", "GetResourcePolicy", ResourceARN=arn)
+    return {}
+
+
+def _update_policy(call: Call, arn: str, new: Properties, old: Properties) -> None:
+    _put_policy(call, arn, new)
+
+
+def _delete_policy(call: Call, arn: str, properties: Properties) -> None:
+    call("kinesis", "DeleteResourcePolicy", ResourceARN=arn)
+
+
 # Destination: the property, and the member of UpdateDestination with what its inner members are called there.
 _DESTINATIONS = {
     "S3DestinationConfiguration": ("S3DestinationUpdate", {}),
@@ -228,6 +251,13 @@ KINDS = (
         attributes=("ConsumerARN", "ConsumerName", "ConsumerStatus", "ConsumerCreationTimestamp", "StreamARN"),
         create=_create_consumer, adopt=_adopt_consumer, ready=_consumer_ready, read=_read_consumer, delete=_delete_consumer,
         slow=True,
+    ),
+    Kind(
+        type="AWS::Kinesis::ResourcePolicy",
+        required=("ResourceArn", "ResourcePolicy"),
+        fixed=("ResourceArn",),
+        mutable=("ResourcePolicy",),
+        create=_put_policy, adopt=_adopt_policy, read=_read_policy, update=_update_policy, delete=_delete_policy,
     ),
     Kind(
         type="AWS::KinesisFirehose::DeliveryStream",
