@@ -213,6 +213,10 @@ class Things(RuleBasedStateMachine):
         assert sorted_items(answer["Items"]) == sorted_items(self.model.values())
         table = self.ctx.snapshot(lambda c: tables.describe_table(c, table_name="things"))["Table"]
         assert table["ItemCount"] == len(self.model)
+        counts = {one["IndexName"]: one["ItemCount"] for one in table["GlobalSecondaryIndexes"] + table["LocalSecondaryIndexes"]}
+        assert counts == {
+            "by-g": sum("g" in i and "h" in i for i in self.model.values()), "by-h": sum("h" in i for i in self.model.values()),
+        }  # fmt: skip
         in_index = scanned(self.ctx, table_name="things", index_name="by-g")["Items"]
         assert sorted_items(in_index) == sorted_items(i for i in self.model.values() if "g" in i and "h" in i)
         in_local = scanned(self.ctx, table_name="things", index_name="by-h")["Items"]

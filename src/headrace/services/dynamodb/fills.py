@@ -29,7 +29,7 @@ def step(ctx: Context, table: Table, number: int, fill: Fill) -> bool:
         place = key[len(table.prefix) :]
         item = items.decode(stored)
         if index is not None:
-            _enter(ctx, index, place, item)
+            _enter(ctx, index, place, item, items.size_of(stored))
         elif number == state.FILL_EXPIRY:
             items.write_expiry(tx, table, place, item)
         fill.after = place
@@ -46,8 +46,12 @@ def step(ctx: Context, table: Table, number: int, fill: Fill) -> bool:
     return True
 
 
-def _enter(ctx: Context, index: Index, place: bytes, item: Item) -> None:
+def _enter(ctx: Context, index: Index, place: bytes, item: Item, size_bytes: int) -> None:
     # An old item whose attribute can't be the index's key stays out of it, as in AWS.
     entry = keys.of_entry_if_any(index.schema, item)
-    if entry is not None:
-        ctx.tx.set(index.prefix + entry + place, place)
+    # One that was written since the index was made has entered it already.
+    if entry is None or ctx.tx.get(index.prefix + entry + place) is not None:
+        return
+    ctx.tx.set(index.prefix + entry + place, place)
+    if index.count is not None:
+        items.count_entries(ctx.tx, index.count, 1, items.entry_size(index, item, size_bytes))

@@ -14,7 +14,7 @@ from headrace.kit.errors import ValidationException
 from headrace.services.dynamodb import history, limits, state
 from headrace.services.dynamodb.engine import keys, values
 from headrace.services.dynamodb.engine.values import Item
-from headrace.services.dynamodb.state import Table
+from headrace.services.dynamodb.state import Index, Table
 from headrace.store.api import Transaction
 
 INSERT, MODIFY, REMOVE = 0, 1, 2
@@ -83,7 +83,8 @@ def write(
     if table.indexes:
         if before is None and old is not None:
             before = decode(old)
-        _write_entries(tx, table, place, before, None if new is None else item)
+        sizes = (0 if old is None else size_of(old), 0 if new is None else size_of(new))
+        _write_entries(tx, table, place, before, None if new is None else item, sizes)
     if new is None:
         tx.clear(table.prefix + place)
     else:
@@ -148,16 +149,42 @@ def _append_change(
     tx.announce(b"log:" + log)
 
 
-def _write_entries(tx: Transaction, table: Table, place: bytes, before: Item | None, item: Item | None) -> None:
+def _write_entries(
+    tx: Transaction, table: Table, place: bytes, before: Item | None, item: Item | None, sizes: tuple[int, int]
+) -> None:
     for index in table.indexes:
         old_entry = None if before is None else keys.of_entry_if_any(index.schema, before)
         new_entry = None if item is None else keys.of_entry(index.schema, item, index.row.name)
+        # An index that is filled may not have reached the item yet; then its entry is neither there nor counted.
+        there = old_entry is not None and (not index.row.filling or tx.get(index.prefix + old_entry + place) is not None)
+        if old_entry == new_entry and not there:
+            continue
+        if index.count is not None:
+            old_size = entry_size(index, before, sizes[0]) if there and before is not None else 0
+            new_size = entry_size(index, item, sizes[1]) if new_entry is not None and item is not None else 0
+            count_entries(tx, index.count, (new_entry is not None) - there, new_size - old_size)
         if old_entry == new_entry:
             continue
         if old_entry is not None:
             tx.clear(index.prefix + old_entry + place)
         if new_entry is not None:
             tx.set(index.prefix + new_entry + place, place)
+
+
+def entry_size(index: Index, item: Item, size_bytes: int) -> int:
+    """The size of what an index shows of an item of this size."""
+    if index.projected is None:
+        return size_bytes
+    return sum(values.text_size(name) + values.value_size(item[name]) for name in index.projected if name in item)
+
+
+def count_entries(tx: Transaction, key: bytes, entries: int, size_bytes: int) -> None:
+    """Add to the counts of an index."""
+    if not entries and not size_bytes:
+        return
+    kept = tx.get(key)
+    has, has_bytes = (0, 0) if kept is None else _unpack_counts(kept)
+    tx.set(key, _pack_counts(has + entries, has_bytes + size_bytes))
 
 
 def write_expiry(tx: Transaction, table: Table, place: bytes, item: Item) -> None:

@@ -123,7 +123,7 @@ def index_row(
     read_units, write_units = (0, 0) if local else throughput(billing, given.get("ProvisionedThroughput"), name)
     return IndexRow(
         number, name, local, partitions[0], sorts[0] if sorts else None, kind, list(attributes or ()), read_units, write_units,
-        more_partitions=partitions[1:], more_sorts=sorts[1:],
+        more_partitions=partitions[1:], more_sorts=sorts[1:], counted=True,
     )  # fmt: skip
 
 

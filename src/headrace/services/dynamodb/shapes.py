@@ -1,5 +1,6 @@
 """How tables, indexes and streams look in answers."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from headrace.services.dynamodb import state, throughput
@@ -20,7 +21,7 @@ def index_key_schema(row: IndexRow) -> list[dict[str, str]]:
     return schema + [{"AttributeName": name, "KeyType": "RANGE"} for name in row.sorts]
 
 
-def table(found: Table, counted: Counted, index_counts: dict[str, int], *, status: str = "ACTIVE") -> dict[str, Any]:
+def table(found: Table, counted: Counted, index_counts: Mapping[str, Counted], *, status: str = "ACTIVE") -> dict[str, Any]:
     """A TableDescription."""
     row = found.row
     described: dict[str, Any] = {
@@ -79,16 +80,17 @@ def _throughput(read_units: int, write_units: int) -> dict[str, int]:
     return {"NumberOfDecreasesToday": 0, "ReadCapacityUnits": read_units, "WriteCapacityUnits": write_units}
 
 
-def _index(found: Table, row: IndexRow, counts: dict[str, int]) -> dict[str, Any]:
+def _index(found: Table, row: IndexRow, counts: Mapping[str, Counted]) -> dict[str, Any]:
     projection: dict[str, Any] = {"ProjectionType": row.projection}
     if row.attributes:
         projection["NonKeyAttributes"] = row.attributes
+    counted = counts.get(row.name, Counted(0, 0))
     described: dict[str, Any] = {
         "IndexName": row.name,
         "KeySchema": index_key_schema(row),
         "Projection": projection,
-        "IndexSizeBytes": 0,
-        "ItemCount": counts.get(row.name, 0),
+        "IndexSizeBytes": counted.size_bytes,
+        "ItemCount": counted.items,
         "IndexArn": f"{found.arn}/index/{row.name}",
     }
     if not row.local:

@@ -6,6 +6,7 @@
     ("dynamodb", "item", table id) + index number + place of the entry + place of the item
                                                           → the place of the item
     ("dynamodb", "count", table id) + slot                → how many items there are, and their size (8 bytes each)
+    ("dynamodb", "count", table id) + ff + index number   → how many entries an index has, and the size of what they show
     ("dynamodb", "stream", account, region, table, label) → StreamRow
     ("dynamodb", "destination", account, region, table, stream ARN) → Destination: a Kinesis stream that gets the table's changes
     ("dynamodb", "feed", account, region, table, number)  → Feed: a log of changes for a Kinesis stream, see `feeds`
@@ -77,6 +78,8 @@ class IndexRow(msgspec.Struct, omit_defaults=True):
     most_write_units: int = 0
     warm_read_units: int = 0
     warm_write_units: int = 0
+    # Whether its entries are counted: those of indexes that are older than the counting are not.
+    counted: bool = False
 
     @property
     def partitions(self) -> list[str]:
@@ -261,7 +264,7 @@ _decode_table = msgspec.msgpack.Decoder(TableRow).decode
 class Index:
     """A secondary index, compiled. `projected`: the attributes it shows, or None for all."""
 
-    __slots__ = ("prefix", "projected", "row", "schema")
+    __slots__ = ("count", "prefix", "projected", "row", "schema")
 
     def __init__(self, table: TableRow, row: IndexRow) -> None:
         self.row = row
@@ -270,6 +273,9 @@ class Index:
             tuple(Key(name, kinds[name]) for name in row.partitions), tuple(Key(name, kinds[name]) for name in row.sorts)
         )
         self.prefix = tuples.pack(("dynamodb", "item", table.id)) + row.number.to_bytes(2, "big")
+        self.count: bytes | None = None
+        if row.counted:
+            self.count = tuples.pack(("dynamodb", "count", table.id)) + b"\xff" + row.number.to_bytes(2, "big")
         self.projected: tuple[str, ...] | None = None
         if row.projection != "ALL":
             table_keys = _schema(table, table.partition, table.sort).names
@@ -442,7 +448,7 @@ def doom(tx: Transaction, prefixes: list[bytes]) -> None:
 
 
 class Counted(NamedTuple):
-    """How many items a table has, and their size."""
+    """How many items a table or an index has, and their size."""
 
     items: int
     size_bytes: int
@@ -457,6 +463,16 @@ def counted(tx: ReadTransaction, table: Table) -> Counted:
             items += int.from_bytes(raw[:8], "big")
             size_bytes += int.from_bytes(raw[8:], "big")
     return Counted(items, size_bytes)
+
+
+def index_counts(tx: ReadTransaction, table: Table) -> dict[str, Counted]:
+    """The counts of a table's indexes by their names: exact, as they are kept with every write."""
+    found = {}
+    for index in table.indexes:
+        raw = None if index.count is None else tx.get(index.count)
+        if raw is not None:
+            found[index.row.name] = Counted(int.from_bytes(raw[:8], "big"), int.from_bytes(raw[8:], "big"))
+    return found
 
 
 def find_stream(ctx: Scope, arn: str) -> StreamRow | None:

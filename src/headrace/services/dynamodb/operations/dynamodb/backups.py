@@ -104,7 +104,7 @@ def restore_table_from_backup(
         target=target_table_name,
     )  # fmt: skip
     jobs.begin(ctx, job)
-    return {"TableDescription": shapes.table(table, state.counted(ctx.tx, table), {})}
+    return {"TableDescription": shapes.table(table, state.counted(ctx.tx, table), state.index_counts(ctx.tx, table))}
 
 
 @operation
@@ -201,7 +201,7 @@ def restore_table_to_point_in_time(
         target=target_table_name, held=row.name,
     )  # fmt: skip
     jobs.begin(ctx, job)
-    return {"TableDescription": shapes.table(made, state.counted(ctx.tx, made), {})}
+    return {"TableDescription": shapes.table(made, state.counted(ctx.tx, made), state.index_counts(ctx.tx, made))}
 
 
 def _table(ctx: Context, name: str) -> Table:

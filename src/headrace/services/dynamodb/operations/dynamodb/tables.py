@@ -90,7 +90,7 @@ def create_table(
 
 @operation(read_only=True)
 def describe_table(ctx: Context, *, table_name: str) -> dict[str, Any]:
-    """A table's keys, indexes, settings and counts. Differs from AWS: the item count is exact at any time."""
+    """A table's keys, indexes, settings and counts. Differs from AWS: the counts of items are exact at any time."""
     return {"Table": _describe(ctx, state.described(ctx, table_name))}
 
 
@@ -210,7 +210,7 @@ def delete_table(ctx: Context, *, table_name: str) -> dict[str, Any]:
 
 
 def _describe(ctx: Context, table: Table, *, status: str = "ACTIVE") -> dict[str, Any]:
-    described = shapes.table(table, state.counted(ctx.tx, table), {}, status=status)
+    described = shapes.table(table, state.counted(ctx.tx, table), state.index_counts(ctx.tx, table), status=status)
     described.update(replicas.shown(ctx, table.row))
     return described
 
@@ -334,7 +334,9 @@ def _change_index(ctx: Context, row: TableRow, change: dict[str, Any]) -> IndexR
         insights.forget(ctx, row, index.name)
         row.insights = {one: kept for one, kept in row.insights.items() if one != index.name}
         state.FILLS.delete(ctx.tx, row.id, index.number)
-        state.doom(ctx.tx, [tuples.pack(("dynamodb", "item", row.id)) + index.number.to_bytes(2, "big")])
+        number = index.number.to_bytes(2, "big")
+        counts = tuples.pack(("dynamodb", "count", row.id)) + b"\xff" + number
+        state.doom(ctx.tx, [tuples.pack(("dynamodb", "item", row.id)) + number, counts])
     else:
         given = change["Update"].get("ProvisionedThroughput")
         if given is not None or not _INDEX_SETTINGS & set(change["Update"]):
