@@ -337,6 +337,31 @@ def test_kind__made_changed_removed(client: Client, name: str) -> None:
     assert settled(cloudformation, stack_id) == "DELETE_COMPLETE", problems(cloudformation, stack_id)
 
 
+def test_an_index__gets_the_throughput_of_the_template(client: Client) -> None:
+    cloudformation, db = client("cloudformation"), client("dynamodb")
+    text = """
+Resources:
+  Table:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      ProvisionedThroughput: {ReadCapacityUnits: 5, WriteCapacityUnits: 5}
+      AttributeDefinitions: [{AttributeName: a, AttributeType: S}]
+      KeySchema: [{AttributeName: a, KeyType: HASH}]
+      GlobalSecondaryIndexes:
+        - IndexName: index
+          KeySchema: [{AttributeName: a, KeyType: HASH}]
+          Projection: {ProjectionType: ALL}
+          ProvisionedThroughput: {ReadCapacityUnits: READ, WriteCapacityUnits: 3}
+"""
+    stack_id = cloudformation.create_stack(StackName="k", TemplateBody=text.replace("READ", "2"))["StackId"]
+    assert settled(cloudformation, stack_id) == "CREATE_COMPLETE", problems(cloudformation, stack_id)
+    name = resources(cloudformation, stack_id)["Table"]
+    cloudformation.update_stack(StackName="k", TemplateBody=text.replace("READ", "7"))
+    assert settled(cloudformation, stack_id) == "UPDATE_COMPLETE", problems(cloudformation, stack_id)
+    found = db.describe_table(TableName=name)["Table"]["GlobalSecondaryIndexes"][0]["ProvisionedThroughput"]
+    assert (found["ReadCapacityUnits"], found["WriteCapacityUnits"]) == (7, 3)
+
+
 def test_a_streams_policy__is_what_the_stack_says(client: Client) -> None:
     cloudformation, kinesis = client("cloudformation"), client("kinesis")
     stack_id = cloudformation.create_stack(StackName="k", TemplateBody=template("kinesis", 1))["StackId"]

@@ -17,6 +17,7 @@ from headrace.services.cloudformation.resources.kind import (
 )  # fmt: skip
 
 _THROUGHPUT = {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}
+_INDEX_SETTINGS = ("ProvisionedThroughput", "OnDemandThroughput", "WarmThroughput")
 
 
 def _create(call: Call, name: str, properties: Properties) -> str:
@@ -139,10 +140,10 @@ def _change(table: Mapping[str, Any], new: Properties, old: Properties) -> dict[
         warm = {name: int(value) for name, value in new["WarmThroughput"].items()}
         if warm != pick(table.get("WarmThroughput", {}), *warm):
             return {"WarmThroughput": warm}
-    return _index_change(table, new)
+    return _index_change(table, new, old)
 
 
-def _index_change(table: Mapping[str, Any], new: Properties) -> dict[str, Any] | None:
+def _index_change(table: Mapping[str, Any], new: Properties, old: Properties) -> dict[str, Any] | None:
     has = {index["IndexName"]: index for index in table.get("GlobalSecondaryIndexes") or []}
     wanted = {index["IndexName"]: index for index in new.get("GlobalSecondaryIndexes") or []}
     for name, index in has.items():
@@ -155,6 +156,14 @@ def _index_change(table: Mapping[str, Any], new: Properties) -> dict[str, Any] |
                 "AttributeDefinitions": new["AttributeDefinitions"],
                 "GlobalSecondaryIndexUpdates": [{"Create": dict(index)}],
             }
+    before = {index["IndexName"]: index for index in old.get("GlobalSecondaryIndexes") or []}
+    for name, index in wanted.items():
+        # As for the table: what the template says as before is left to auto scaling.
+        asked = [one for one in _INDEX_SETTINGS if one in index and index[one] != before.get(name, {}).get(one)]
+        settings = {one: {unit: int(value) for unit, value in index[one].items()} for one in asked}
+        differing = {one: units for one, units in settings.items() if units != pick(has[name].get(one, {}), *units)}
+        if differing:
+            return {"GlobalSecondaryIndexUpdates": [{"Update": {"IndexName": name, **differing}}]}
     return None
 
 
