@@ -5,6 +5,7 @@ topics hand it on. So an event that comes back to its function for the 17th time
 """
 
 import hashlib
+from functools import lru_cache
 from urllib.parse import unquote
 
 PASSES_MAX = 16
@@ -14,6 +15,7 @@ _COUNT_MAX = 32_767
 _TRACE_BYTES_MAX = 2048
 
 
+@lru_cache(1024)
 def mark(function_arn: str) -> str:
     """What stands for a function in a lineage."""
     return hashlib.blake2b(function_arn.encode(), digest_size=4).hexdigest()

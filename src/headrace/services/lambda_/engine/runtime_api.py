@@ -11,11 +11,14 @@ import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from headrace.services.lambda_ import limits
 
 _CHUNK_BYTES = 256 * 1024
+_HEADERS_KEPT_MAX = 512
+_HEADERS_KEPT_BYTES_MAX = 1024
 _STREAMED_HELD_BYTES_MAX = 4 * 1024 * 1024
 _INVOCATION = re.compile(r"/2018-06-01/runtime/invocation/([^/]+)/(response|error)\Z")
 _NEXT = "/2018-06-01/runtime/invocation/next"
@@ -55,7 +58,7 @@ class Connection:
     request: tuple[str, str] = ("", "")
     content_type: str = ""
     chunked: bool = False
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def receive(self) -> bool:
         """Take in what is there; False when the other side is gone or breaks the bounds."""
@@ -160,10 +163,9 @@ class Connection:
             if len(self.data) > limits.HTTP_HEAD_BYTES_MAX:
                 raise ValueError("the head of a request is too long")
             return False
-        first, *lines = self.data[:end].decode("latin-1").split("\r\n")
-        method, target, _ = first.split(" ", 2)
-        headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        self.headers = headers
+        first, _, rest = bytes(self.data[:end]).partition(b"\r\n")
+        method, target, _ = first.decode("latin-1").split(" ", 2)
+        headers = self.headers = _headers_seen(rest) if len(rest) <= _HEADERS_KEPT_BYTES_MAX else _headers(rest)
         self.chunked = headers.get("transfer-encoding", "").lower() == "chunked"
         self.content_type = headers.get("content-type", "")
         self.request, self.head_bytes, self.body_bytes = (method, target), end + 4, int(headers.get("content-length", "0"))
@@ -188,6 +190,15 @@ class Connection:
         lines = [f"{name}: {value}".replace("\r", " ").replace("\n", " ").encode("utf-8") for name, value in headers.items()]
         lines += [b"Content-Type: application/json", b"Content-Length: %d" % len(event)]
         self.socket.sendall(b"\r\n".join([b"HTTP/1.1 200 OK", *lines, b"", b""]) + event)
+
+
+def _headers(lines: bytes) -> Mapping[str, str]:
+    pairs = (line.partition(":") for line in lines.decode("latin-1").split("\r\n") if line)
+    return {name.strip().lower(): value.strip() for name, _, value in pairs}
+
+
+# A runtime says the same with every invocation, but for the length of what it answers.
+_headers_seen = lru_cache(_HEADERS_KEPT_MAX)(_headers)
 
 
 def _chunk_size(line: bytearray) -> int:
