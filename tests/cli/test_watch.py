@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,9 @@ def test_watch__what_is_saved_runs(watching: Watching) -> None:
     plain, aliased = watching.name("Plain"), watching.name("Aliased")
     assert watching.call(plain) == ["one", "hello", 1]
     watching.save("plain/app.py", PLAIN.replace("one", "two"))
+    saved_at = time.monotonic()
     eventually(lambda: watching.call(plain)[0] == "two")
+    assert time.monotonic() - saved_at < 3
     said = watching.expect("reloaded")
     assert (said["function"], said["files"]) == (plain, ["plain/app.py"])
     # The stack is as it was, and the function as confined.

@@ -44,6 +44,11 @@ def calls(client: Callable[..., Any], account: str) -> list[tuple[str, str, dict
         ("application-autoscaling", "describe_scheduled_actions", {"ServiceNamespace": "dynamodb"}),
         ("application-autoscaling", "describe_scalable_targets", {"ServiceNamespace": "ecs"}),
         (
+            "application-autoscaling",
+            "describe_scaling_activities",
+            {"ServiceNamespace": "dynamodb", "IncludeNotScaledActivities": True},
+        ),
+        (
             "lambda",
             "create_function",
             {"FunctionName": "n", "Runtime": "ruby3.3", "Handler": "i.h", "Role": role, "Code": {"ZipFile": b"x"}},

@@ -1,8 +1,7 @@
 """SQL applications through both models, and what they do while they run."""
 
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -340,13 +339,6 @@ def test_reference_table_that_comes_later__is_missed_at_the_start(world: World) 
     world.create(code)
     assert code_of(world.start) == "InvalidApplicationConfigurationException"
     assert world.status() == "READY"
-
-
-@pytest.fixture
-def own_server(tmp_path: Path) -> Iterator[HeadraceServer]:
-    running = HeadraceServer(tmp_path / "data").start()
-    yield running
-    running.stop()
 
 
 def test_killed_in_the_middle_of_windows__the_same_results(own_server: HeadraceServer) -> None:

@@ -2,8 +2,6 @@
 
 import json
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -208,13 +206,6 @@ def test_right_to_read__is_asked_for(fed: Fed) -> None:
     assert fed.status() == "STARTING"
     fed.allow("*")
     eventually(lambda: fed.status() == "RUNNING")
-
-
-@pytest.fixture
-def own_server(tmp_path: Path) -> Iterator[HeadraceServer]:
-    running = HeadraceServer(tmp_path / "data").start()
-    yield running
-    running.stop()
 
 
 def test_pumped_and_killed__every_acknowledged_record_once(own_server: HeadraceServer) -> None:

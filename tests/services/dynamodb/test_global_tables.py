@@ -5,17 +5,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from tests.conftest import HeadraceServer, eventually
-
-HERE, THERE, THIRD = "us-east-1", "eu-west-1", "ap-south-1"
-SCHEMA = {
-    "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
-    "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}, {"AttributeName": "g", "AttributeType": "S"}],
-    "GlobalSecondaryIndexes": [
-        {"IndexName": "by-g", "KeySchema": [{"AttributeName": "g", "KeyType": "HASH"}], "Projection": {"ProjectionType": "ALL"}}
-    ],
-    "BillingMode": "PAY_PER_REQUEST",
-    "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
-}
+from tests.services.dynamodb.test_replicas import HERE, SCHEMA, THERE, THIRD
 
 
 @pytest.fixture

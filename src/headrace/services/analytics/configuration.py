@@ -137,26 +137,30 @@ def outputs_of(application: Application) -> list[Output]:
 
 def source_of(part: Members) -> tuple[str, str]:
     """(service, ARN) of what an input reads."""
-    name = next(name for name in _SOURCES if name in part)
-    return _SERVICES[name], part[name]["ResourceARN"]
+    service, found = _named(part, _SOURCES)
+    return service, found["ResourceARN"]
 
 
 def origin_of(part: Members) -> Members:
     """What an input says of what it reads."""
-    found: Members = part[next(name for name in _SOURCES if name in part)]
-    return found
+    return _named(part, _SOURCES)[1]
 
 
 def target_of(part: Members) -> tuple[str, str]:
     """(service, ARN) of an output's destination."""
-    name = next(name for name in _TARGETS if name in part)
-    return _SERVICES[name], part[name]["ResourceARN"]
+    service, found = _named(part, _TARGETS)
+    return service, found["ResourceARN"]
 
 
 def destination_of(part: Members) -> Members:
     """What an output says of its destination."""
-    found: Members = part[next(name for name in _TARGETS if name in part)]
-    return found
+    return _named(part, _TARGETS)[1]
+
+
+def _named(part: Members, names: Sequence[str]) -> tuple[str, Members]:
+    """(service, what is said of it): an input or an output has one of these members."""
+    name = next(name for name in names if name in part)
+    return _SERVICES[name], part[name]
 
 
 def _columns(schema: Members) -> list[Column]:

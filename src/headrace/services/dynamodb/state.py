@@ -261,6 +261,12 @@ TOKENS = Records(("dynamodb", "token"), Token)
 _decode_table = msgspec.msgpack.Decoder(TableRow).decode
 
 
+def keys_of_index(table: TableRow, row: IndexRow) -> tuple[bytes, bytes]:
+    """(prefix of an index's entries, key of its counts)."""
+    number = row.number.to_bytes(2, "big")
+    return tuples.pack(("dynamodb", "item", table.id)) + number, tuples.pack(("dynamodb", "count", table.id)) + b"\xff" + number
+
+
 class Index:
     """A secondary index, compiled. `projected`: the attributes it shows, or None for all."""
 
@@ -272,10 +278,8 @@ class Index:
         self.schema = IndexSchema(
             tuple(Key(name, kinds[name]) for name in row.partitions), tuple(Key(name, kinds[name]) for name in row.sorts)
         )
-        self.prefix = tuples.pack(("dynamodb", "item", table.id)) + row.number.to_bytes(2, "big")
-        self.count: bytes | None = None
-        if row.counted:
-            self.count = tuples.pack(("dynamodb", "count", table.id)) + b"\xff" + row.number.to_bytes(2, "big")
+        self.prefix, count = keys_of_index(table, row)
+        self.count = count if row.counted else None
         self.projected: tuple[str, ...] | None = None
         if row.projection != "ALL":
             table_keys = _schema(table, table.partition, table.sort).names

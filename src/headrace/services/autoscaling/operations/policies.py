@@ -110,7 +110,7 @@ def delete_scaling_policy(
     state.POLICIES.delete(ctx.tx, *place)
 
 
-@operation(read_only=True, accepts=("include_not_scaled_activities",))
+@operation(read_only=True)
 def describe_scaling_activities(
     ctx: Context,
     *,
@@ -119,12 +119,15 @@ def describe_scaling_activities(
     scalable_dimension: str | None = None,
     max_results: int | None = None,
     next_token: str | None = None,
+    include_not_scaled_activities: bool | None = None,
 ) -> dict[str, Any]:
-    """What was done in the last six weeks, the newest first. Differs from AWS: what was not done is not listed."""
+    """What was done in the last six weeks, the newest first. What was not done is not kept, so it can't be asked for."""
+    if include_not_scaled_activities:
+        raise ValidationException("Headrace does not keep what was not scaled: leave IncludeNotScaledActivities out")
     _check_filter(service_namespace, resource_id, scalable_dimension)
     found = [
-        ((-int(at), str(identifier), str(resource), str(dimension)), activity)  # type: ignore[arg-type]
-        for (_, _, resource, dimension, at, identifier), activity in state.ACTIVITIES.scan(ctx.tx, ctx.account, ctx.region)
+        ((-activity.at, activity.id, str(resource), str(dimension)), activity)
+        for (_, _, resource, dimension, *_), activity in state.ACTIVITIES.scan(ctx.tx, ctx.account, ctx.region)
         if resource_id in (None, resource) and scalable_dimension in (None, dimension)
     ]
     rows, token = paging.page(sorted(found, key=lambda pair: pair[0]), max_results, next_token)

@@ -334,9 +334,7 @@ def _change_index(ctx: Context, row: TableRow, change: dict[str, Any]) -> IndexR
         insights.forget(ctx, row, index.name)
         row.insights = {one: kept for one, kept in row.insights.items() if one != index.name}
         state.FILLS.delete(ctx.tx, row.id, index.number)
-        number = index.number.to_bytes(2, "big")
-        counts = tuples.pack(("dynamodb", "count", row.id)) + b"\xff" + number
-        state.doom(ctx.tx, [tuples.pack(("dynamodb", "item", row.id)) + number, counts])
+        state.doom(ctx.tx, [*state.keys_of_index(row, index)])
     else:
         given = change["Update"].get("ProvisionedThroughput")
         if given is not None or not _INDEX_SETTINGS & set(change["Update"]):
