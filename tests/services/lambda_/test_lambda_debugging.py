@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from conftest import HeadraceServer, eventually, free_port
-from headrace.services.lambda_.engine import debugging
+from headrace.services.lambda_.engine import debugging, runtimes
 
 CODE = "def handler(event, context):\n    seen = event['n'] + 1\n    return [seen, context.get_remaining_time_in_millis()]\n"
 LINE = 3
@@ -151,6 +151,7 @@ def test_python__stops_at_a_breakpoint(debugged: tuple[HeadraceServer, int], zip
     assert Call(functions, {"n": 7}).ended()[0] == 8
 
 
+@pytest.mark.skipif(not runtimes.find_node(), reason="no Node.js on this machine")
 def test_node__waits_for_its_inspector(debugged: tuple[HeadraceServer, int], zipped: Callable[..., bytes]) -> None:
     server, port = debugged
     functions = make(server, zipped, "nodejs20.x", {"app.js": "exports.handler = async (event) => event.n + 1;\n"})
