@@ -88,6 +88,8 @@ WARM_WRITE_UNITS = 4_000
 INSIGHTS_PAGE = 100
 # How many sums of capacity units wait to be handed to CloudWatch.
 METER_PENDING_MAX = 8192
+# How many uses wait to be summed up.
+METER_USES_MAX = 1024
 # Of one rule in one minute. How many rules count at one time (they are kept every few seconds); for how long they are kept.
 INSIGHTS_KEYS_MAX = 500
 INSIGHTS_PENDING_MAX = 128

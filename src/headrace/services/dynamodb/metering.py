@@ -1,10 +1,11 @@
 """The capacity that tables and their global indexes use, and how often they throttle, as metrics of CloudWatch (AWS/DynamoDB).
 
-Every request counts, so counting is little more than one addition: how often each number of units was used in a minute. A worker
-hands that to CloudWatch every few seconds. A killed process loses those seconds of counts.
+Every request counts, so it is only appended: how often each number of units was used in a minute is found out for many requests
+at once. A worker hands that to CloudWatch every few seconds. A killed process loses those seconds of counts.
 """
 
 import threading
+from collections import Counter, deque
 
 from headrace.operation import Context
 from headrace.ports import Metric, Scope
@@ -17,9 +18,8 @@ READ, WRITE = "ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"
 READ_THROTTLED, WRITE_THROTTLED = "ReadThrottleEvents", "WriteThrottleEvents"
 
 
-# What is counted together: account, region, table, index, metric, minute, and one number of units. A plain tuple, for one is made
-# with every request.
-Slot = tuple[str, str, str, str, str, int, float]
+# One use: table, index, metric, units, minute. A plain tuple, for one is made with every request.
+Use = tuple[Table, str, str, float, int]
 
 
 class Meter:
@@ -27,31 +27,38 @@ class Meter:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._pending: dict[Slot, int] = {}
+        # Any thread appends and takes without the lock; what was taken is summed up below it.
+        self._uses: deque[Use] = deque()
+        self._sums: Counter[Use] = Counter()
 
     def add(self, scope: Scope, table: Table, index: str, metric: str, units: float) -> None:
-        """Count one use. Beyond METER_PENDING_MAX sums at one time (they go every few seconds), nothing more is counted."""
-        minute = int(scope.clock.now()) // 60
-        slot = (table.account, table.region, table.row.name, index, metric, minute, units)
-        pending = self._pending
-        with self._lock:
-            found = pending.get(slot)
-            if found is not None:
-                pending[slot] = found + 1
-            elif len(pending) < limits.METER_PENDING_MAX:
-                pending[slot] = 1
+        """Count one use."""
+        uses = self._uses
+        uses.append((table, index, metric, units, int(scope.clock.now()) // 60))
+        if len(uses) > limits.METER_USES_MAX:
+            with self._lock:
+                self._sum_up()
+
+    def _sum_up(self) -> None:
+        """Make sums of the uses. Beyond METER_PENDING_MAX sums at a time (they go every few seconds) nothing more is counted."""
+        uses = self._uses
+        found = Counter(uses.popleft() for _ in range(len(uses)))
+        if len(self._sums) < limits.METER_PENDING_MAX:
+            self._sums.update(found)
 
     def hand_on(self, ctx: Context) -> None:
         """Give CloudWatch what was counted."""
         with self._lock:
-            found = dict(self._pending)
-            self._pending.clear()
+            self._sum_up()
+            found, self._sums = self._sums, Counter()
         metrics: dict[tuple[str, str], list[Metric]] = {}
-        for (account, region, table, index, metric, minute, units), count in found.items():
-            dimensions: tuple[tuple[str, str], ...] = (("TableName", table),)
+        for (table, index, metric, units, minute), count in found.items():
+            dimensions: tuple[tuple[str, str], ...] = (("TableName", table.row.name),)
             if index:
                 dimensions = (("GlobalSecondaryIndexName", index), *dimensions)
-            metrics.setdefault((account, region), []).append(Metric(metric, units, "Count", dimensions, count, minute))
+            metrics.setdefault((table.account, table.region), []).append(
+                Metric(metric, units, "Count", dimensions, count, minute)
+            )
         for (account, region), values in metrics.items():
             ctx.ports.metrics.put(ctx.at(account, region), NAMESPACE, values)
 
@@ -59,11 +66,8 @@ class Meter:
 METER = Meter()
 
 
-def wrote(scope: Scope, table: Table, units: float, old: bytes | None, new: bytes | None, item: Item) -> None:
-    """Count a write of a table, and, where throughput is provisioned, of its global indexes."""
-    METER.add(scope, table, "", WRITE, units)
-    if not table.indexes or table.row.billing != "PROVISIONED":
-        return
+def wrote_entries(scope: Scope, table: Table, units: float, old: bytes | None, new: bytes | None, item: Item) -> None:
+    """Count what a write of a table uses of its global indexes, whose throughput is provisioned."""
     before = None if old is None else items.decode(old)
     after = None if new is None else item
     for index in table.indexes:

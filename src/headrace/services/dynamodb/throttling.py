@@ -71,8 +71,9 @@ def _hold_read(ctx: Scope, table: Table, index: Index | None, units: float) -> N
 
 def write(ctx: Scope, table: Table, old: bytes | None, new: bytes | None, item: Item, *, transactional: bool = False) -> None:
     """Let a write through, or raise as `read` does. `old` and `new` are the items before and after; `item` has the key."""
-    sizes = [0 if one is None else items.size_of(one) for one in (old, new)]
-    units = capacity.write_units(sizes[0], sizes[1], transactional=transactional)
+    units = capacity.write_units(
+        0 if old is None else items.size_of(old), 0 if new is None else items.size_of(new), transactional=transactional
+    )
     if ctx.settings.enforce_limits:
         try:
             _hold_write(ctx, table, units)
@@ -80,7 +81,9 @@ def write(ctx: Scope, table: Table, old: bytes | None, new: bytes | None, item: 
             insights.refused(ctx, table, None, (item,))
             METER.add(ctx, table, "", metering.WRITE_THROTTLED, 1.0)
             raise
-    metering.wrote(ctx, table, units, old, new, item)
+    METER.add(ctx, table, "", metering.WRITE, units)
+    if table.indexes and table.row.billing == "PROVISIONED":
+        metering.wrote_entries(ctx, table, units, old, new, item)
     if table.insights is not None:
         insights.wrote(ctx, table, units, old, new, item)
 
