@@ -15,6 +15,12 @@ def arn(service, resource):
     ("service", "operation", "parameters", "expected"),
     [
         ("dynamodb", "GetItem", {"TableName": "T"}, [("dynamodb:GetItem", arn("dynamodb", "table/T"))]),
+        (
+            "dynamodb",
+            "CancelBulkOperation",
+            {"BulkOperationArn": arn("dynamodb", "table/T/bulk-operation/1")},
+            [("dynamodb:CancelBulkOperation", arn("dynamodb", "table/T/bulk-operation/1"))],
+        ),
         ("dynamodb", "Query", {"TableName": "T", "IndexName": "I"}, [("dynamodb:Query", arn("dynamodb", "table/T/index/I"))]),
         (
             "dynamodb",

@@ -5,11 +5,9 @@ kill. A line that is no item of the table is counted, and said why in the log gr
 """
 
 import csv
-import importlib
 import time
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import msgspec
 
@@ -18,10 +16,10 @@ from headrace.layers import lease as leases
 from headrace.layers.records import Records
 from headrace.operation import Context
 from headrace.ports import ObjectInfo, Scope
-from headrace.services.dynamodb import items, jobs, limits, state
-from headrace.services.dynamodb.engine import ion
+from headrace.services.dynamodb import items, jobs, limits, sources, state
 from headrace.services.dynamodb.engine.values import Item
 from headrace.services.dynamodb.jobs import Job
+from headrace.services.dynamodb.sources import Unreadable
 from headrace.services.dynamodb.state import Table
 
 LOG_GROUP = "/aws-dynamodb/imports"
@@ -51,22 +49,6 @@ class Import(msgspec.Struct, omit_defaults=True):
 
 
 IMPORTS = Records(("dynamodb", "import"), Import)
-_decode_json = msgspec.json.Decoder(dict[str, Any]).decode
-
-
-class Unreadable(Exception):
-    """A line that is no item, or a file that is not of its form."""
-
-
-class _Decompressor(Protocol):
-    """What zlib and zstandard both have."""
-
-    @property
-    def unused_data(self) -> bytes:
-        """What follows the end of the compressed data."""
-
-    def decompress(self, data: bytes, /) -> bytes:
-        """The bytes behind some."""
 
 
 def arn_of(ctx: Scope, row: Import) -> str:
@@ -198,17 +180,16 @@ def _records(
 ) -> Iterator[tuple[str, int, Item | Unreadable]]:
     """(key, number, item) of an object behind the first `skip` records."""
     chunks = ctx.ports.objects.open(ctx, source.bucket, source.key)
-    lines = _lines(_decompressed(chunks, row.compression))
+    lines = sources.lines(sources.decompressed(chunks, row.compression))
     try:
         if row.form == "CSV":
             yield from ((source.key, number, item) for number, item in _csv(row, table, lines) if number >= skip)
             return
-        read: Callable[[str], Item | None] = _ion_item if row.form == "ION" else _json_item
         for number, line in enumerate(lines):
             if number < skip or not line.strip():
                 continue
             try:
-                item = read(line)
+                item = sources.item_of(line, row.form)
             except Unreadable as error:
                 yield source.key, number, error
                 continue
@@ -216,80 +197,6 @@ def _records(
                 yield source.key, number, item
     except Unreadable as error:
         yield source.key, 1 << 62, error
-
-
-def _decompressed(chunks: Iterable[bytes], compression: str) -> Iterator[bytes]:
-    if compression == "NONE":
-        yield from chunks
-        return
-    if compression == "GZIP":
-
-        def new() -> _Decompressor:
-            return zlib.decompressobj(31)
-    else:
-        # Loaded when it is first needed: a server that imports nothing does without.
-        zstandard = importlib.import_module("zstandard")
-
-        def new() -> _Decompressor:
-            return zstandard.ZstdDecompressor().decompressobj()  # type: ignore[no-any-return]
-
-    inner = new()
-    begun = False
-    for chunk in chunks:
-        data = chunk
-        while data:
-            try:
-                yield inner.decompress(data)
-            except Exception as error:
-                raise Unreadable(f"The object is not compressed with {compression}: {error}") from None
-            begun, data = True, inner.unused_data
-            if data:
-                # A file may be several compressed ones, one behind the other.
-                inner = new()
-    if not begun:
-        return
-
-
-def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
-    rest = b""
-    for chunk in chunks:
-        *whole, rest = (rest + chunk).split(b"\n")
-        for line in whole:
-            yield _decoded(line)
-        if len(rest) > limits.IMPORT_LINE_SIZE_MAX_BYTES:
-            raise Unreadable(f"A line is longer than {limits.IMPORT_LINE_SIZE_MAX_BYTES} bytes")
-    if rest:
-        yield _decoded(rest)
-
-
-def _decoded(line: bytes) -> str:
-    return line.decode("utf-8", "replace")
-
-
-def _json_item(line: str) -> Item | None:
-    try:
-        found = _decode_json(line.encode())
-    except msgspec.MsgspecError as error:
-        raise Unreadable(f"The line is no JSON: {error}") from None
-    return _checked(found.get("Item"))
-
-
-def _ion_item(line: str) -> Item | None:
-    try:
-        found = ion.read(line)
-    except (ion.NotIon, AwsError) as error:
-        raise Unreadable(f"The line is no Ion: {error}") from None
-    if found is None:
-        return None
-    return _checked(found.get("M", {}).get("Item", {}).get("M"))
-
-
-def _checked(item: Any) -> Item:
-    if not isinstance(item, dict):
-        raise Unreadable('The line has no structure "Item"')
-    if not all(isinstance(value, dict) for value in item.values()):
-        raise Unreadable("An attribute is not in DynamoDB's form")
-    return item
 
 
 def _csv(row: Import, table: Table, lines: Iterator[str]) -> Iterator[tuple[int, Item | Unreadable]]:

@@ -55,6 +55,14 @@ JOBS = Records(("dynamodb", "job"), Job)
 Finisher = Callable[[Context, Job, leases.Lease], bool]
 
 
+class Later(Exception):
+    """A job's next piece has to wait."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
 def begin(ctx: Context, job: Job) -> None:
     """Let the worker do a job, in the running transaction."""
     JOBS.put(ctx.tx, job, job.number)
@@ -99,17 +107,16 @@ class Runner:
         """Do a piece of every job; at once again while there are some."""
         self._owner = self._owner or leases.owner_here(ctx.ids.uuid())
         found = ctx.snapshot(lambda inner: [job for _, job in JOBS.scan(inner.tx)])
-        busy = False
-        for job in found:
-            busy = self._piece(ctx.at(job.account, job.region), job) or busy
-        return 0.0 if busy else None
+        waits = [self._piece(ctx.at(job.account, job.region), job) for job in found]
+        return min((wait for wait in waits if wait is not None), default=None)
 
-    def _piece(self, ctx: Context, job: Job) -> bool:
+    def _piece(self, ctx: Context, job: Job) -> float | None:
+        """The seconds until the job's next piece; None when another process does the job."""
         lease = ctx.transact(
             lambda inner: leases.take(inner.tx, lease_of(job), self._owner, inner.clock.now(), limits.JOB_LEASE_SECONDS)
         )
         if lease is None:
-            return False
+            return None
         try:
             if job.step == COPY:
                 _copy(ctx, job, lease)
@@ -117,9 +124,11 @@ class Runner:
                 _undo(ctx, job, lease)
             elif self._finishers[job.kind](ctx, job, lease):
                 ctx.transact(lambda inner: _end(inner, job, lease))
+        except Later as later:
+            return later.seconds
         except leases.LeaseLost:
-            return False
-        return True
+            return None
+        return 0.0
 
 
 def save(ctx: Context, job: Job, lease: leases.Lease) -> None:

@@ -97,3 +97,14 @@ INSIGHTS_MINUTES_MAX = 24 * 60
 # A rule's name has 128 characters at most, with the rest of it around.
 INSIGHTS_RESOURCE_NAME_MAX = 80
 JOBS_PAGE = 25
+# Of bulk puts: AWS's page, AWS's days and hours, AWS's objects; how many may be going on in a region is ours.
+BULK_PAGE = 10
+BULK_KEPT_SECONDS = 90 * 24 * 3600
+BULK_TOKEN_SECONDS = 8 * 3600
+BULK_OBJECTS_MAX = 50_000
+BULK_GOING_ON_MAX = 50
+BULK_STEP_SIZE_BYTES = 1 << 20
+# What is reported is written to the bucket once there is so much of it, in files of this size, and at the end.
+BULK_REPORT_SIZE_BYTES = 4 << 20
+# How long a bulk put waits when the table's throughput is used up.
+BULK_THROTTLED_SECONDS = 1.0

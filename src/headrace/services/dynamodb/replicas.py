@@ -19,7 +19,7 @@ from headrace.layers import lease as leases
 from headrace.layers.records import Records
 from headrace.operation import Context
 from headrace.ports import SourceRecord
-from headrace.services.dynamodb import items, jobs, limits, state, throughput
+from headrace.services.dynamodb import bulk, errors, items, jobs, limits, state, throughput
 from headrace.services.dynamodb.engine import keys
 from headrace.services.dynamodb.jobs import Job
 from headrace.services.dynamodb.state import Table, TableRow
@@ -126,6 +126,8 @@ def shown(ctx: Context, row: TableRow) -> dict[str, Any]:
 
 def refuse(ctx: Context, row: TableRow, region: str) -> None:
     """ValidationException when a table can't have a replica in a region."""
+    if any(one.table == row.name for one in bulk.going_on(ctx)):
+        raise errors.in_use(f"Table has a bulk operation in progress: {row.name}")
     if row.stream_view != "NEW_AND_OLD_IMAGES":
         raise ValidationException(
             "One or more parameter values were invalid: Table must have a stream with the view type NEW_AND_OLD_IMAGES "

@@ -19,6 +19,7 @@
     ("dynamodb", "backup", account, region, id)           → Backup (in `backups`)
     ("dynamodb", "export", account, region, id)           → Export (in `exports`)
     ("dynamodb", "import", account, region, id)           → Import (in `imports`)
+    ("dynamodb", "bulk", account, region, id)             → Bulk (in `bulk`); "bulk-line", "bulk-file": its report
     ("dynamodb", "version", versions id) + place          when and where an item was written last, see `replicas`
     ("dynamodb", "replicated", account, region, table)    → the label of the stream that tells a table's replicas
     ("dynamodb", "insights", id, rule, minute)            which keys used the most, see `insights`

@@ -8,8 +8,9 @@ import msgspec
 from headrace import consumer
 from headrace.layers import log, timer
 from headrace.operation import Context
-from headrace.services.dynamodb import changes, fills, history, insights, items, jobs, limits, metering, state
+from headrace.services.dynamodb import bulk, changes, fills, history, insights, items, jobs, limits, metering, state
 from headrace.services.dynamodb.backups import BACKUPS, finish_backup, finish_table
+from headrace.services.dynamodb.bulk_puts import Putter
 from headrace.services.dynamodb.engine import keys
 from headrace.services.dynamodb.exports import finish_export
 from headrace.services.dynamodb.imports import Importer
@@ -118,6 +119,7 @@ def trim_streams(ctx: Context) -> float:
     _trim_feeds(ctx, horizon_ms)
     _forget_tokens(ctx)
     _trim_histories(ctx)
+    bulk.forget(ctx)
     return limits.TRIM_PAUSE_SECONDS
 
 
@@ -232,6 +234,7 @@ def _forget_tokens(ctx: Context) -> None:
 
 _FINISHERS: dict[str, jobs.Finisher] = {
     "backup": finish_backup, "restore": finish_table, "export": finish_export, "import": Importer(), "replica": finish_replica,
+    "bulk": Putter(),
 }  # fmt: skip
 _JOBS = jobs.Runner(_FINISHERS)
 

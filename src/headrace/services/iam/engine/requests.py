@@ -108,7 +108,7 @@ def _dynamodb(action: str, parameters: Mapping[str, Any], place: Place) -> Seque
     if "TransactItems" in parameters:
         parts = [pair for item in parameters["TransactItems"] for pair in item.items()]
         return [Need(f"dynamodb:{actions.TRANSACTED[kind]}", table(part["TableName"])) for kind, part in parts]
-    for name in ("StreamArn", "ResourceArn"):
+    for name in ("StreamArn", "ResourceArn", "BulkOperationArn"):
         if name in parameters:
             return (Need(action, (place.arn("dynamodb", parameters[name]),)),)
     statements = (

@@ -6,7 +6,7 @@ from typing import Any
 from headrace.kit import arn as arns
 from headrace.kit.errors import ValidationException
 from headrace.operation import Context, operation
-from headrace.services.dynamodb import errors, limits, replicas, rules, scaling, shapes, state
+from headrace.services.dynamodb import bulk, errors, limits, replicas, rules, scaling, shapes, state
 from headrace.services.dynamodb.operations.dynamodb.tables import update_table
 from headrace.services.dynamodb.state import TableRow
 
@@ -217,8 +217,8 @@ def _group(ctx: Context, name: str) -> list[str]:
 
 def _check_fits(ctx: Context, region: str, row: TableRow, first: TableRow, first_region: str) -> None:
     """ValidationException when a table can't be a replica of another."""
-    if row.making or row.replicas:
-        raise rules.refuse(f"The table {row.name} in {region} is being made, or has replicas of its own")
+    if row.making or row.replicas or any(one.table == row.name for one in bulk.going_on(ctx.at(region=region))):
+        raise rules.refuse(f"The table {row.name} in {region} is being made or put into in bulk, or has replicas of its own")
     if row.stream_view != "NEW_AND_OLD_IMAGES":
         raise rules.refuse(f"The table {row.name} in {region} must have a stream with the view type NEW_AND_OLD_IMAGES")
     if state.counted(ctx.tx, state.described(ctx.at(region=region), row.name)).items:
