@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings, HTTP2Settings
 from granian.server.embed import Server
@@ -93,7 +94,8 @@ class App:
         self.ports.api = LocalApi(self.loader.find)
         self.runner = Runner(self._worker_context, self.store.signals)
         keys = Keys(self.settings, self.root_context)
-        pages = Pages({"/_headrace/status": self._status, "/_headrace/clock": self._clock}, self.root_context, self.settings)
+        own = {"/_headrace/status": self._status, "/_headrace/flows": self._flows, "/_headrace/clock": self._clock}
+        pages = Pages(own, self.root_context, self.settings)
         open_pages = OpenPages(self.root_context)
         sockets = Sockets(self.context, keys, self.settings)
         sites = Sites(self.root_context, keys)
@@ -127,6 +129,11 @@ class App:
                 "workers": sorted(self.runner.names()),
             }
         )
+
+    def _flows(self, ctx: Context, request: PageRequest) -> PageAnswer:
+        """The links of all pipelines, and what functions (and other sessions of roles) have asked for since the start."""
+        found = [flow for service in self.ports.flows.values() for flow in service.flows(ctx)]
+        return json_answer({"flows": msgspec.to_builtins(found), "calls": self.counters.calls()})
 
     def _clock(self, ctx: Context, request: PageRequest) -> PageAnswer:
         if not self.settings.test_clock:

@@ -11,7 +11,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from zlib import crc32
 
 import msgspec
@@ -174,6 +174,35 @@ def batch_id(subscription: Subscription, shard_id: str, records: Sequence[Source
     """24 hexadecimal digits that are the same whenever the same records are handled for the same subscription."""
     extent = (subscription.id, shard_id, records[0].sequence_number, records[-1].sequence_number, str(len(records)))
     return hashlib.sha256("\n".join(extent).encode()).hexdigest()[:24]
+
+
+class Backlog(NamedTuple):
+    """What a subscription has not done: when its oldest record came (None: nothing waits), and what went wrong with it."""
+
+    since: float | None = None
+    problem: str = ""
+
+
+def backlog(ctx: Context, subscription: Subscription) -> Backlog:
+    """What a subscription has still to do, on one consistent view."""
+    scope = ctx.at(subscription.account, subscription.region)
+    source = ctx.ports.sources[subscription.source_arn.split(":", 3)[2]]
+
+    def body(inner: Context) -> Backlog:
+        since: list[float] = []
+        problem = ""
+        for key, checkpoint in CHECKPOINTS.scan(inner.tx, subscription.id):
+            if checkpoint.ended:
+                continue
+            problem = checkpoint.error or problem
+            try:
+                batch = source.read(inner, subscription.source_arn, str(key[-1]), checkpoint.position, 1, READ_SIZE_MAX_BYTES)
+            except LookupError:
+                continue
+            since += [record.arrived_at for record in batch.records]
+        return Backlog(min(since, default=None), problem)
+
+    return scope.snapshot(body)
 
 
 def forget(ctx: Context, subscription_id: str) -> None:

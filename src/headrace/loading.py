@@ -26,16 +26,16 @@ CARDS = (
     Card(
         "dynamodb",
         ("dynamodb", "dynamodbstreams"),
-        ("sources.dynamodb", "sources.dynamodb-feed", "policies.dynamodb", "insights.dynamodb"),
+        ("sources.dynamodb", "sources.dynamodb-feed", "policies.dynamodb", "insights.dynamodb", "flows.dynamodb"),
     ),
     Card("kinesis", ("kinesis",), ("sources.kinesis", "sinks.kinesis", "batch_sinks.kinesis", "policies.kinesis")),
     Card("logs", ("logs",), ("logs",)),
     Card("cloudwatch", ("cloudwatch",), ("metrics",)),
-    Card("lambda_", ("lambda",), ("invoker", "sinks.lambda", "policies.lambda")),
-    Card("s3", ("s3",), ("objects", "sinks.s3", "policies.s3")),
-    Card("firehose", ("firehose",), ("sinks.firehose", "batch_sinks.firehose", "taps.firehose")),
-    Card("sqs", ("sqs",), ("sinks.sqs", "policies.sqs")),
-    Card("sns", ("sns",), ("sinks.sns", "policies.sns")),
+    Card("lambda_", ("lambda",), ("invoker", "sinks.lambda", "policies.lambda", "flows.lambda")),
+    Card("s3", ("s3",), ("objects", "sinks.s3", "policies.s3", "flows.s3")),
+    Card("firehose", ("firehose",), ("sinks.firehose", "batch_sinks.firehose", "taps.firehose", "flows.firehose")),
+    Card("sqs", ("sqs",), ("sinks.sqs", "policies.sqs", "flows.sqs")),
+    Card("sns", ("sns",), ("sinks.sns", "policies.sns", "flows.sns")),
     Card("ses", ("ses", "sesv2")),
     Card("cloudformation", ("cloudformation",)),
     Card("autoscaling", ("application-autoscaling",)),
@@ -47,7 +47,7 @@ CARDS = (
         ),
         ("sources.kinesisvideo",),
     ),
-    Card("analytics", ("kinesisanalytics", "kinesisanalyticsv2")),
+    Card("analytics", ("kinesisanalytics", "kinesisanalyticsv2"), ("flows.analytics",)),
 )  # fmt: skip
 
 

@@ -247,6 +247,29 @@ class Warehouse(Protocol):
         """Run a COPY and remember its manifest id in the same commit. LoadFailed; ConnectionError when it can't be reached."""
 
 
+class Flow(msgspec.Struct, frozen=True):
+    """One link of a pipeline: what is in `source` goes to `target` by itself. Both are ARNs.
+
+    `behind_seconds`: how long the oldest record that waits has waited; None where nobody knows. `waiting`: how many records wait,
+    where they are counted. `problem`: what went wrong last, and still does.
+    """
+
+    source: str
+    target: str
+    by: str
+    state: str = "active"
+    behind_seconds: float | None = None
+    waiting: int | None = None
+    problem: str = ""
+
+
+class Flows(Protocol):
+    """What a service knows of how things flow."""
+
+    def flows(self, scope: Scope) -> Sequence[Flow]:
+        """All links that the service keeps, of every account and region."""
+
+
 class Logs(Protocol):
     """CloudWatch Logs, as functions and deliveries write them."""
 
@@ -381,7 +404,9 @@ def _unwired(name: str) -> Any:
 
 
 class Ports(msgspec.Struct):
-    """What `app` hands to every context. Those in dicts are found by the service in an ARN; `insights` has them all."""
+    """What `app` hands to every context. Those in dicts are found by the service in an ARN; of `insights` and `flows` all are
+    asked.
+    """
 
     sources: dict[str, RecordSource] = msgspec.field(default_factory=dict)
     taps: dict[str, TappedSource] = msgspec.field(default_factory=dict)
@@ -389,6 +414,7 @@ class Ports(msgspec.Struct):
     batch_sinks: dict[str, BatchSink] = msgspec.field(default_factory=dict)
     policies: dict[str, ResourcePolicies] = msgspec.field(default_factory=dict)
     insights: dict[str, InsightRules] = msgspec.field(default_factory=dict)
+    flows: dict[str, Flows] = msgspec.field(default_factory=dict)
     invoker: Invoker = _unwired("invoker")
     objects: ObjectStore = _unwired("objects")
     warehouse: Warehouse = _unwired("warehouse")

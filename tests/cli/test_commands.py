@@ -76,7 +76,21 @@ def test_status__of_a_running_server(server: HeadraceServer) -> None:
     status = json.loads(headrace("status", "--json", environment=where(server)).stdout)
     assert status["status"] == "running"
     assert status["requests"]["kinesis.ListStreams"] >= 1
-    assert "kinesis.ListStreams" in headrace("status", environment=where(server)).stdout
+    assert isinstance(status["flows"], list)
+    shown = headrace("status", environment=where(server)).stdout
+    assert "kinesis.ListStreams" in shown
+    assert "\nworkers\n" not in shown
+    assert "dynamodb.trim" in headrace("status", "--workers", environment=where(server)).stdout
+
+
+def test_status__shows_how_things_flow(server: HeadraceServer) -> None:
+    sqs = server.client("sqs")
+    sqs.create_queue(QueueName="status-dead")
+    redrive = {"deadLetterTargetArn": "arn:aws:sqs:us-east-1:000000000000:status-dead", "maxReceiveCount": 4}
+    sqs.create_queue(QueueName="status-work", Attributes={"RedrivePolicy": json.dumps(redrive)})
+    lines = headrace("status", environment=where(server)).stdout.splitlines()
+    place = lines.index("queue status-work")
+    assert lines[place + 1] == "└── queue status-dead  after 4 receipts"
 
 
 def test_status__of_none(tmp_path: Path) -> None:

@@ -4,6 +4,9 @@ import time
 
 from headrace.wire.models import OperationModel
 
+# Sessions have names of their own; those of functions have the functions'.
+CALLS_COUNTED_MAX = 10_000
+
 
 class Counters:
     """Requests and errors by service and operation since the start."""
@@ -13,6 +16,7 @@ class Counters:
         self._requests: dict[int, int] = {}
         self._errors: dict[tuple[int, int], int] = {}
         self._operations: dict[int, OperationModel] = {}
+        self._calls: dict[tuple[str, int], int] = {}
 
     def count(self, operation: OperationModel, status: int) -> None:
         """Count one answer of an operation."""
@@ -24,6 +28,21 @@ class Counters:
         self._requests[key] = count + 1
         if status >= 400:
             self._errors[key, status] = self._errors.get((key, status), 0) + 1
+
+    def count_call(self, caller_arn: str, operation: OperationModel) -> None:
+        """Count a request that a role's session makes: what a function does, among others."""
+        key = (caller_arn, id(operation))
+        if key not in self._calls and len(self._calls) >= CALLS_COUNTED_MAX:
+            return
+        self._operations[id(operation)] = operation
+        self._calls[key] = self._calls.get(key, 0) + 1
+
+    def calls(self) -> dict[str, dict[str, int]]:
+        """What sessions of roles asked for, by their ARN and "service.Operation"."""
+        found: dict[str, dict[str, int]] = {}
+        for (caller_arn, operation), count in list(self._calls.items()):
+            found.setdefault(caller_arn, {})[self._name(operation)] = count
+        return found
 
     def requests(self) -> dict[str, int]:
         """How many requests each operation had, by "service.Operation"."""

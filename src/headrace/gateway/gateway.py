@@ -355,6 +355,8 @@ class _Exchange:
         self._ctx.trace_id = self._request.headers.get("x-amzn-trace-id", "")
         if principal.arn != ANONYMOUS.arn:
             self._ctx.account = authorise(self._ctx, target, parameters)
+            if ":assumed-role/" in principal.arn:
+                gateway.counters.count_call(principal.arn, target.operation)
 
     def _authenticate(self, target: Target, arriving: bool, length: int | None) -> tuple[Credentials, str]:
         """Verify the signature, and undo what goes with it: chunk framing, and compression of bodies."""

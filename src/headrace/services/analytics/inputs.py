@@ -195,6 +195,28 @@ def _source(ctx: Context, part: Mapping[str, Any]) -> tuple[RecordSource, str]:
     return ctx.ports.taps.get(service) or ctx.ports.sources[service], arn
 
 
+def behind_seconds(ctx: Context, application: Application) -> dict[str, float]:
+    """How long the oldest record that waits has waited, for each input that was read already."""
+
+    def body(inner: Context) -> dict[str, float]:
+        behind: dict[str, float] = {}
+        sources = {part["InputId"]: _source(inner, part) for part in application.inputs}
+        for key, position in state.POSITIONS.scan(inner.tx, application.id):
+            input_id, shard_id = str(key[1]), str(key[2])
+            if input_id not in sources or position.ended:
+                continue
+            source, arn = sources[input_id]
+            try:
+                batch = source.read(inner, arn, shard_id, position.place, 1, limits.SIZE_PER_STEP_BYTES)
+            except LookupError:
+                continue
+            waited = [max(0.0, inner.clock.now() - record.arrived_at) for record in batch.records]
+            behind[input_id] = max([behind.get(input_id, 0.0), *waited])
+        return behind
+
+    return ctx.snapshot(body)
+
+
 def release(ctx: Context, application: Application, parts: Sequence[Mapping[str, Any]]) -> None:
     """Let delivery streams keep nothing more for these inputs, in the running transaction."""
     for part in parts:

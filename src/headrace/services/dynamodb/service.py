@@ -6,7 +6,7 @@ from functools import partial
 from headrace.layers import log
 from headrace.operation import Context, Service
 from headrace.ports import Scope, SourceBatch, SourceRecord, SourceShard
-from headrace.services.dynamodb import changes, feeds, insights, metering, replicas, shapes, state, workers
+from headrace.services.dynamodb import changes, feeds, flows, insights, metering, replicas, shapes, state, workers
 from headrace.services.dynamodb.access import TablePolicies
 from headrace.services.dynamodb.state import StreamRow
 from headrace.workers import Runner
@@ -120,6 +120,7 @@ SERVICE = Service(
         f"sources.{feeds.SOURCE}": _SOURCE,
         "policies.dynamodb": TablePolicies(),
         "insights.dynamodb": insights.Rules(),
+        "flows.dynamodb": flows.Links(),
     },
     workers=workers.WORKERS,
     on_start=_start,

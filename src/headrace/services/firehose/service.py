@@ -6,7 +6,7 @@ from headrace.kit import arn as arns
 from headrace.kit.errors import AccessDeniedException
 from headrace.operation import Service
 from headrace.ports import Scope
-from headrace.services.firehose import buffer, state, taps, workers
+from headrace.services.firehose import buffer, flows, state, taps, workers
 
 
 class DeliveryStreamSink:
@@ -37,6 +37,11 @@ DELIVERY_STREAM_SINK = DeliveryStreamSink()
 SERVICE = Service(
     models=("firehose",),
     operations="headrace.services.firehose.operations",
-    offers={"sinks.firehose": DELIVERY_STREAM_SINK, "batch_sinks.firehose": DELIVERY_STREAM_SINK, "taps.firehose": taps.Tap()},
+    offers={
+        "sinks.firehose": DELIVERY_STREAM_SINK,
+        "batch_sinks.firehose": DELIVERY_STREAM_SINK,
+        "taps.firehose": taps.Tap(),
+        "flows.firehose": flows.Links(),
+    },
     on_start=workers.start,
 )

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from headrace.kit.errors import AccessDeniedException
 from headrace.operation import Context, Service
 from headrace.ports import Invocation, Scope
-from headrace.services.lambda_ import access, downloads, events, invocations, metering, naming, urls, workers
+from headrace.services.lambda_ import access, downloads, events, flows, invocations, metering, naming, urls, workers
 from headrace.services.lambda_.durable import workers as durable_workers
 from headrace.services.lambda_.invocations import RUNTIME
 from headrace.workers import Runner
@@ -65,7 +65,12 @@ def _stop() -> None:
 SERVICE = Service(
     models=("lambda",),
     operations="headrace.services.lambda_.operations",
-    offers={"invoker": FUNCTIONS, "sinks.lambda": FunctionSink(), "policies.lambda": access.FunctionPolicies()},
+    offers={
+        "invoker": FUNCTIONS,
+        "sinks.lambda": FunctionSink(),
+        "policies.lambda": access.FunctionPolicies(),
+        "flows.lambda": flows.Links(),
+    },
     workers=workers.WORKERS,
     pages={downloads.PREFIX: downloads.page, metering.PAGE: metering.page},
     sites=(urls.SITE,),

@@ -65,6 +65,13 @@ def _unreachable(arn: str) -> errors.InvalidArgument:
     )  # fmt: skip
 
 
+def targets(configuration: Mapping[str, Any]) -> Iterator[str]:
+    """The ARNs that a configuration sends to."""
+    for kind, member, _ in _TARGETS:
+        for one in configuration.get(kind) or ():
+            yield str(one[member])
+
+
 def try_targets(ctx: Context, owner: state.Bucket, configuration: Mapping[str, Any]) -> None:
     """Send AWS's test event to queues and topics. InvalidArgument when there is none."""
     event = {

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from headrace.operation import Service
 from headrace.ports import ObjectInfo, Scope
-from headrace.services.s3 import access, changes, contents, digests, limits, shapes, state, workers
+from headrace.services.s3 import access, changes, contents, digests, flows, limits, shapes, state, workers
 from headrace.services.s3.rules import Span, check_key
 from headrace.store import tuples
 
@@ -100,6 +100,6 @@ OBJECTS = Objects()
 SERVICE = Service(
     models=("s3",),
     operations="headrace.services.s3.operations",
-    offers={"objects": OBJECTS, "sinks.s3": ObjectSink(), "policies.s3": access.BucketPolicies()},
+    offers={"objects": OBJECTS, "sinks.s3": ObjectSink(), "policies.s3": access.BucketPolicies(), "flows.s3": flows.Links()},
     workers=workers.WORKERS,
 )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from headrace.operation import Context, Service
 from headrace.ports import Scope
-from headrace.services.sns import access, publishing, state
+from headrace.services.sns import access, flows, publishing, state
 
 
 class TopicSink:
@@ -26,5 +26,5 @@ class TopicSink:
 SERVICE = Service(
     models=("sns",),
     operations="headrace.services.sns.operations",
-    offers={"sinks.sns": TopicSink(), "policies.sns": access.TopicPolicies()},
+    offers={"sinks.sns": TopicSink(), "policies.sns": access.TopicPolicies(), "flows.sns": flows.Links()},
 )

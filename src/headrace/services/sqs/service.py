@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from headrace.operation import Service
 from headrace.ports import Scope
-from headrace.services.sqs import access, sending, state, workers
+from headrace.services.sqs import access, flows, sending, state, workers
 
 
 class QueueSink:
@@ -20,6 +20,6 @@ class QueueSink:
 SERVICE = Service(
     models=("sqs",),
     operations="headrace.services.sqs.operations",
-    offers={"sinks.sqs": QueueSink(), "policies.sqs": access.QueuePolicies()},
+    offers={"sinks.sqs": QueueSink(), "policies.sqs": access.QueuePolicies(), "flows.sqs": flows.Links()},
     workers=workers.WORKERS,
 )
