@@ -41,7 +41,6 @@ def calls(client: Callable[..., Any], account: str) -> list[tuple[str, str, dict
         ("sns", "subscribe", {"TopicArn": t, "Protocol": "https", "Endpoint": "https://b.c"}),
         ("kinesis", "create_queue", {"QueueName": "q", "StreamConfigurationList": [{"StreamARN": arn("kinesis", "stream/s")}]}),
         ("dynamodb", "update_table", {"TableName": "ttt", "MultiRegionConsistency": "STRONG"}),
-        ("application-autoscaling", "describe_scheduled_actions", {"ServiceNamespace": "dynamodb"}),
         ("application-autoscaling", "describe_scalable_targets", {"ServiceNamespace": "ecs"}),
         (
             "application-autoscaling",

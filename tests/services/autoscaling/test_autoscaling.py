@@ -214,9 +214,13 @@ def test_targets__are_described_in_pages__tagged__and_deregistered(server: Headr
     assert scaled.scaling.list_tags_for_resource(ResourceARN=arn)["Tags"] == {"b": "2"}
     target = {"ServiceNamespace": "dynamodb", "ResourceId": "table/world", "ScalableDimension": WRITE}
     scaled.track()
+    scaled.scaling.put_scheduled_action(
+        ScheduledActionName="s", Schedule="rate(1 day)", ScalableTargetAction={"MinCapacity": 2}, **target
+    )
     scaled.scaling.deregister_scalable_target(**target)
     assert refused(scaled.scaling.deregister_scalable_target, **target)[0] == "ObjectNotFoundException"
     assert scaled.scaling.describe_scaling_policies(ServiceNamespace="dynamodb")["ScalingPolicies"] == []
+    assert scaled.scaling.describe_scheduled_actions(ServiceNamespace="dynamodb")["ScheduledActions"] == []
     assert refused(scaled.scaling.list_tags_for_resource, ResourceARN=arn)[0] == "ResourceNotFoundException"
 
 

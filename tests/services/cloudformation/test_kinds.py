@@ -55,6 +55,15 @@ TEMPLATES = {
       ScalableDimension: dynamodb:table:WriteCapacityUnits
       MinCapacity: NUMBER
       MaxCapacity: 1NUMBER
+      ScheduledActions:
+      - ScheduledActionName: evening
+        Schedule: cron(0 2NUMBER * * ? *)
+        Timezone: Europe/Berlin
+        StartTime: '2040-01-01T00:00:00Z'
+        ScalableTargetAction: {MinCapacity: NUMBER, MaxCapacity: 2NUMBER}
+      - ScheduledActionName: stepNUMBER
+        Schedule: rate(NUMBER days)
+        ScalableTargetAction: {MaxCapacity: 9}
       RoleARN: !Sub "arn:aws:iam::${AWS::AccountId}:role/r"
   Policy:
     Type: AWS::ApplicationAutoScaling::ScalingPolicy
@@ -398,6 +407,12 @@ def test_a_table__keeps_what_auto_scaling_made_of_it(client: Client) -> None:
 
     text = template("autoscaling", 2)
     assert updated(text) == 9
+    actions = client("application-autoscaling").describe_scheduled_actions(ServiceNamespace="dynamodb")["ScheduledActions"]
+    assert [(one["ScheduledActionName"], one["Schedule"]) for one in actions] == [
+        ("evening", "cron(0 22 * * ? *)"), ("step2", "rate(2 days)"),
+    ]  # fmt: skip
+    assert actions[0]["StartTime"].isoformat() == "2040-01-01T00:00:00+00:00"
+    assert actions[0]["ScalableTargetAction"] == {"MinCapacity": 2, "MaxCapacity": 22}
     assert updated(text.replace("WriteCapacityUnits: 5", "WriteCapacityUnits: 7")) == 7
 
 

@@ -3,6 +3,9 @@
 PAGE_DEFAULT = 50
 PAGE_MAX = 50
 POLICIES_PER_TARGET_MAX = 50
+SCHEDULED_PER_TARGET_MAX = 200
+# A rate that is longer than a century is a mistake.
+RATE_MAX_SECONDS = 100 * 366 * 86_400
 TAGS_MAX = 50
 TARGET_PERCENT_MIN = 20.0
 TARGET_PERCENT_MAX = 90.0
@@ -17,3 +20,5 @@ ACTIVITIES_PER_TARGET_MAX = 500
 LATE_SECONDS = 15.0
 # How long nothing is tried at a target after a change of it failed.
 FAILED_WAIT_SECONDS = 60.0
+# The year 2200: the calendar of schedules goes to 2199.
+TIME_MAX_SECONDS = 7_258_118_400

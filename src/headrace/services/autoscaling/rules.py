@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from headrace.kit.errors import ValidationException
-from headrace.services.autoscaling import limits
-from headrace.services.autoscaling.state import Target
+from headrace.services.autoscaling import limits, schedules
+from headrace.services.autoscaling.state import Scheduled, Target
 
 _RESOURCE = re.compile(r"table/([a-zA-Z0-9_.-]{3,255})(?:/index/([a-zA-Z0-9_.-]{3,255}))?").fullmatch
 PREDEFINED = {
@@ -35,6 +35,13 @@ def check_namespace(namespace: str) -> None:
         raise ValidationException(f"Headrace scales tables and indexes of DynamoDB, and nothing of {namespace}")
 
 
+def check_filter(namespace: str, resource_id: str | None, dimension: str | None) -> None:
+    """ValidationException for what can't be asked for."""
+    check_namespace(namespace)
+    if dimension is not None and resource_id is None:
+        raise ValidationException("A scalable dimension needs a resource ID beside it")
+
+
 def place(namespace: str, resource: str, dimension: str) -> Place:
     """What a resource id and a dimension name; ValidationException when they do not go together."""
     check_namespace(namespace)
@@ -51,6 +58,35 @@ def check_bounds(least: int, most: int) -> None:
         raise ValidationException("Minimum capacity must be at least 1")
     if most < least:
         raise ValidationException("Maximum capacity cannot be less than minimum capacity")
+
+
+def check_scheduled(found: Scheduled) -> None:
+    """What holds for a scheduled action."""
+    if found.least is None and found.most is None:
+        raise ValidationException("A ScalableTargetAction needs a MinCapacity or a MaxCapacity")
+    check_bounds(1 if found.least is None else found.least, found.least or 1 if found.most is None else found.most)
+    for at in (found.start_at, found.end_at):
+        if at is not None and not 0 <= at < limits.TIME_MAX_SECONDS:
+            raise ValidationException("StartTime and EndTime must be between the years 1970 and 2200")
+    if found.start_at is not None and found.end_at is not None and found.end_at <= found.start_at:
+        raise ValidationException("EndTime must be later than StartTime")
+    schedules.next_at(found.schedule, schedules.zone_of(found.timezone), 0.0, 0.0)
+
+
+def due(found: Scheduled, after: float) -> float | None:
+    """When a scheduled action falls due next behind a time, between its start and its end; None: never again.
+
+    A rate counts from the start, and falls due there; without a start from when it was put, and falls due a while later.
+    """
+    zone = schedules.zone_of(found.timezone)
+    base = found.start_at
+    if base is None:
+        base, after = found.put_at, max(after, found.put_at)
+    else:
+        # What falls due at the very start counts.
+        after = max(after, base - 0.001)
+    at = schedules.next_at(found.schedule, zone, base, after)
+    return None if at is None or (found.end_at is not None and at > found.end_at) else at
 
 
 def check_tracking(given: Mapping[str, Any], where: Place) -> None:

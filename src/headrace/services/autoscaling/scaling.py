@@ -145,3 +145,32 @@ def _set(ctx: Context, where: Place, has: Found, to: int) -> None:
     if where.index_name is not None:
         change = {"GlobalSecondaryIndexUpdates": [{"Update": {"IndexName": where.index_name, **change}}]}
     ctx.ports.api.call(ctx, "dynamodb", "UpdateTable", {"TableName": where.table, **change})
+
+
+def act(ctx: Context, resource: str, dimension: str, name: str) -> None:
+    """Carry out a scheduled action in the running transaction, if it has fallen due: give its target its bounds.
+
+    The capacity is brought within them as after any change of bounds. What is suspended is passed over.
+    """
+    place = (ctx.account, ctx.region, resource, dimension)
+    found = state.SCHEDULED.get(ctx.tx, *place, name)
+    target = state.TARGETS.get(ctx.tx, *place)
+    now = ctx.clock.now()
+    if found is None or target is None or found.due_at is None or found.due_at > now:
+        return
+    found.due_at = rules.due(found, now)
+    state.SCHEDULED.put(ctx.tx, found, *place, name)
+    if target.scheduled_suspended:
+        return
+    bounds = [(word, value) for word, value in (("min", found.least), ("max", found.most)) if value is not None]
+    words = " and ".join(f"{word} capacity to {value}" for word, value in bounds)
+    least = target.least if found.least is None else found.least
+    most = target.most if found.most is None else found.most
+    status, message = "Successful", f"Successfully set {words}"
+    if most < least:
+        status, message = "Failed", f"Failed to set {words}. Reason: Maximum capacity cannot be less than minimum capacity"
+    else:
+        target.least, target.most, target.failed_at = least, most, 0.0
+        state.save(ctx, target, resource, dimension)
+    cause = f"scheduled action name {name} was triggered"
+    state.record(ctx, Activity(ctx.ids.uuid(), f"Setting {words}", cause, now, status, message), resource, dimension)

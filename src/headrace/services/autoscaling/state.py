@@ -2,6 +2,7 @@
 
 ("autoscaling", "target", account, region, resource, dimension)            → Target
 ("autoscaling", "policy", account, region, resource, dimension, name)      → Policy
+("autoscaling", "scheduled", account, region, resource, dimension, name)   → Scheduled
 ("autoscaling", "activity", account, region, resource, dimension, at, id)  → Activity, the oldest first
 """
 
@@ -44,6 +45,23 @@ class Policy(msgspec.Struct):
     tracking: dict[str, Any]
 
 
+class Scheduled(msgspec.Struct, omit_defaults=True):
+    """An action that is carried out at times: new bounds of its target."""
+
+    id: str
+    created_at: float
+    schedule: str
+    least: int | None = None
+    most: int | None = None
+    timezone: str | None = None
+    start_at: float | None = None
+    end_at: float | None = None
+    # When it was put as it is.
+    put_at: float = 0.0
+    # When it is carried out next; None: never again.
+    due_at: float | None = None
+
+
 class Activity(msgspec.Struct, omit_defaults=True):
     """A change that was made, or failed."""
 
@@ -57,6 +75,7 @@ class Activity(msgspec.Struct, omit_defaults=True):
 
 TARGETS = Records(("autoscaling", "target"), Target)
 POLICIES = Records(("autoscaling", "policy"), Policy)
+SCHEDULED = Records(("autoscaling", "scheduled"), Scheduled)
 ACTIVITIES = Records(("autoscaling", "activity"), Activity)
 
 

@@ -1,4 +1,5 @@
-"""What Application Auto Scaling does by itself: it looks after every target, every few seconds, and forgets old activities."""
+"""What Application Auto Scaling does by itself: it looks after every target, every few seconds, carries out what was
+scheduled, and forgets old activities."""
 
 import logging
 
@@ -21,6 +22,21 @@ def scale(ctx: Context) -> None:
             log.exception("a scalable target could not be looked after: %s %s", one.resource, one.dimension)
 
 
+def carry_out(ctx: Context) -> float | None:
+    """Carry out scheduled actions that have fallen due; until the next one does. One that fails is tried again later."""
+    rows = ctx.snapshot(lambda inner: [(tuple(map(str, key)), row.due_at) for key, row in state.SCHEDULED.scan(inner.tx)])
+    now = ctx.clock.now()
+    for (account, region, *rest), due_at in rows:
+        if due_at is not None and due_at <= now:
+            try:
+                ctx.at(account, region).transact(lambda inner, rest=rest: scaling.act(inner, *rest))  # type: ignore[misc]
+            except Exception:
+                log.exception("a scheduled action could not be carried out: %s", " ".join(rest))
+    dues = ctx.snapshot(lambda inner: [row.due_at for _, row in state.SCHEDULED.scan(inner.tx) if row.due_at is not None])
+    later = [due_at - now for due_at in dues if due_at > now]
+    return min(later, default=None)
+
+
 def forget(ctx: Context) -> float:
     """Forget activities after six weeks, as AWS does."""
     oldest = ctx.clock.now() - limits.ACTIVITIES_DAYS * 86_400
@@ -35,4 +51,8 @@ def forget(ctx: Context) -> float:
     return _FORGET_SECONDS
 
 
-WORKERS = (Worker("autoscaling.scale", scale, (state.TOPIC,)), Worker("autoscaling.forget", forget))
+WORKERS = (
+    Worker("autoscaling.scale", scale, (state.TOPIC,)),
+    Worker("autoscaling.schedule", carry_out, (state.TOPIC,)),
+    Worker("autoscaling.forget", forget),
+)

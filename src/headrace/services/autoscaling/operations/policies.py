@@ -63,7 +63,7 @@ def describe_scaling_policies(
     next_token: str | None = None,
 ) -> dict[str, Any]:
     """Policies in the order of their resources, in pages."""
-    _check_filter(service_namespace, resource_id, scalable_dimension)
+    rules.check_filter(service_namespace, resource_id, scalable_dimension)
     found = (
         ((resource, dimension, name), policy)
         for (_, _, resource, dimension, name), policy in state.POLICIES.scan(ctx.tx, ctx.account, ctx.region)
@@ -73,12 +73,6 @@ def describe_scaling_policies(
     )
     rows, token = paging.page(found, max_results, next_token)
     return {"ScalingPolicies": [_shown(ctx, key, policy) for key, policy in rows], **token}
-
-
-def _check_filter(namespace: str, resource_id: str | None, dimension: str | None) -> None:
-    rules.check_namespace(namespace)
-    if dimension is not None and resource_id is None:
-        raise ValidationException("A scalable dimension needs a resource ID beside it")
 
 
 def _shown(ctx: Context, key: tuple[Any, ...], policy: Policy) -> dict[str, Any]:
@@ -124,7 +118,7 @@ def describe_scaling_activities(
     """What was done in the last six weeks, the newest first. What was not done is not kept, so it can't be asked for."""
     if include_not_scaled_activities:
         raise ValidationException("Headrace does not keep what was not scaled: leave IncludeNotScaledActivities out")
-    _check_filter(service_namespace, resource_id, scalable_dimension)
+    rules.check_filter(service_namespace, resource_id, scalable_dimension)
     found = [
         ((-activity.at, activity.id, str(resource), str(dimension)), activity)
         for (_, _, resource, dimension, *_), activity in state.ACTIVITIES.scan(ctx.tx, ctx.account, ctx.region)

@@ -96,12 +96,13 @@ def _shown(ctx: Context, key: tuple[Any, ...], target: Target) -> dict[str, Any]
 
 @operation
 def deregister_scalable_target(ctx: Context, *, service_namespace: str, resource_id: str, scalable_dimension: str) -> None:
-    """Forget a target, with its policies. The capacity stays as it is."""
+    """Forget a target, with its policies and scheduled actions. The capacity stays as it is."""
     rules.place(service_namespace, resource_id, scalable_dimension)
     found = state.target(ctx, resource_id, scalable_dimension)
     place = (ctx.account, ctx.region, resource_id, scalable_dimension)
     state.TARGETS.delete(ctx.tx, *place)
     state.POLICIES.delete_all(ctx.tx, *place)
+    state.SCHEDULED.delete_all(ctx.tx, *place)
     tag_rows.drop(ctx.tx, _arn(ctx, found))
 
 

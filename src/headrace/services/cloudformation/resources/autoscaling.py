@@ -9,10 +9,10 @@ _NAMED = ("ServiceNamespace", "ResourceId", "ScalableDimension")
 
 
 def _register(call: Call, properties: Properties) -> str:
-    if properties.get("ScheduledActions"):
-        raise ResourceFailed("Headrace does not support ScheduledActions of a scalable target yet")
     settings = pick(properties, "MinCapacity", "MaxCapacity", "SuspendedState", *_NAMED)
     call(_SERVICE, "RegisterScalableTarget", RoleARN=properties.get("RoleARN"), **settings)
+    for action in properties.get("ScheduledActions") or ():
+        call(_SERVICE, "PutScheduledAction", **action, **pick(properties, *_NAMED))
     return "|".join((properties["ResourceId"], properties["ScalableDimension"], properties["ServiceNamespace"]))
 
 
@@ -41,6 +41,10 @@ def _read_target(call: Call, name: str, properties: Properties) -> Attributes:
 
 def _update_target(call: Call, name: str, new: Properties, old: Properties) -> None:
     _register(call, new)
+    kept = {one["ScheduledActionName"] for one in new.get("ScheduledActions") or ()}
+    for action in old.get("ScheduledActions") or ():
+        if action["ScheduledActionName"] not in kept:
+            call(_SERVICE, "DeleteScheduledAction", ScheduledActionName=action["ScheduledActionName"], **pick(new, *_NAMED))
 
 
 def _delete_target(call: Call, name: str, properties: Properties) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from headrace.kit.errors import ValidationError
@@ -58,8 +59,10 @@ def _scalar(kind: str, value: Any, path: str) -> Any:
     try:
         if kind in ("integer", "long"):
             return int(value) if not isinstance(value, float) or value.is_integer() else value
-        if kind in ("float", "double", "timestamp"):
+        if kind in ("float", "double"):
             return float(value)
+        if kind == "timestamp":
+            return _seconds(value)
     except ValueError:
         raise ValidationError(f"Value of property {path} must be of type {kind.capitalize()}") from None
     if kind == "boolean" and isinstance(value, str):
@@ -69,6 +72,15 @@ def _scalar(kind: str, value: Any, path: str) -> Any:
     if kind == "blob" and isinstance(value, str):
         return value.encode()
     return value
+
+
+def _seconds(value: Any) -> float:
+    """Seconds since 1970 of a number, or of a time as ISO 8601 writes it; without a zone it is in UTC."""
+    try:
+        return float(value)
+    except ValueError:
+        time = datetime.fromisoformat(str(value))
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
 
 
 def _text(value: Any) -> str:
