@@ -15,7 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings, HTTP2Settings
 from granian.server.embed import Server
@@ -26,6 +25,7 @@ from headrace.gateway.gateway import Gateway
 from headrace.gateway.local import LocalApi
 from headrace.gateway.pages import OpenPages, Pages, json_answer
 from headrace.gateway.pause import LoopPause
+from headrace.gateway.pipeline_pages import pipeline_pages
 from headrace.gateway.sites import Sites
 from headrace.gateway.sockets import Sockets
 from headrace.kit.clock import Clock
@@ -94,7 +94,7 @@ class App:
         self.ports.api = LocalApi(self.loader.find)
         self.runner = Runner(self._worker_context, self.store.signals)
         keys = Keys(self.settings, self.root_context)
-        own = {"/_headrace/status": self._status, "/_headrace/flows": self._flows, "/_headrace/clock": self._clock}
+        own = {"/_headrace/status": self._status, "/_headrace/clock": self._clock, **pipeline_pages(self.counters)}
         pages = Pages(own, self.root_context, self.settings)
         open_pages = OpenPages(self.root_context)
         sockets = Sockets(self.context, keys, self.settings)
@@ -129,11 +129,6 @@ class App:
                 "workers": sorted(self.runner.names()),
             }
         )
-
-    def _flows(self, ctx: Context, request: PageRequest) -> PageAnswer:
-        """The links of all pipelines, and what functions (and other sessions of roles) have asked for since the start."""
-        found = [flow for service in self.ports.flows.values() for flow in service.flows(ctx)]
-        return json_answer({"flows": msgspec.to_builtins(found), "calls": self.counters.calls()})
 
     def _clock(self, ctx: Context, request: PageRequest) -> PageAnswer:
         if not self.settings.test_clock:

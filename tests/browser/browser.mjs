@@ -134,6 +134,25 @@ const tasks = {
   },
 };
 
+tasks.pipeline = async (context, given) => {
+  const page = await context.newPage();
+  const problems = [];
+  page.on("console", (message) => { if (message.type() === "error") problems.push(message.text()); });
+  await page.goto(given.page);
+  await page.waitForSelector(".thing");
+  const read = () => page.evaluate(() => ({
+    said: document.getElementById("said").textContent,
+    things: [...document.querySelectorAll(".thing")].map((one) => [one.querySelector(".kind").textContent, one.querySelector(".name").textContent, parseInt(one.style.left, 10)]),
+    links: [...document.querySelectorAll("#picture > svg > path")].map((one) => one.getAttribute("class")),
+    by: [...document.querySelectorAll(".by")].map((one) => one.textContent),
+  }));
+  const first = await read();
+  console.log("playing");
+  await page.waitForFunction((before) => document.getElementById("said").textContent !== before, first.said, { timeout: 20000 });
+  await page.screenshot({ path: given.screenshot });
+  return { first, second: await read(), problems };
+};
+
 const [what, text] = process.argv.slice(2);
 const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: FLAGS });
 try {

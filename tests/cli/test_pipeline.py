@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from headrace.cli.pipeline import Node, Thing, duration, thing, trees
+from headrace.cli.pipeline import Node, duration, trees
 
 ACCOUNT = "000000000000"
 HOME = ("us-east-1", ACCOUNT)
@@ -27,17 +27,6 @@ def flow(source: str, target: str, by: str = "link", **more: Any) -> dict[str, A
 
 def plain(node: Node) -> Any:
     return {str(node.thing): [(link.by, plain(link.target)) for link in node.links]} if node.links else str(node.thing)
-
-
-def test_thing__named_as_a_person_does() -> None:
-    assert thing(TABLE, HOME) == thing(STREAM, HOME) == Thing("table", "orders")
-    assert thing(arn("kinesis", "stream/clicks/consumer/app:1"), HOME) == Thing("stream", "clicks")
-    assert thing(arn("lambda", "function:check:live"), HOME) == Thing("function", "check:live")
-    assert thing("arn:aws:s3:::pictures", HOME) == Thing("bucket", "pictures")
-    assert thing(arn("firehose", "deliverystream/late"), HOME) == Thing("delivery stream", "late")
-    assert str(thing(arn("redshift", "table:wh/bank/public.late"), HOME)) == "warehouse table public.late (wh, database bank)"
-    assert str(thing(arn("sqs", "dead", "eu-west-1", "123456789012"), HOME)) == "queue dead (eu-west-1, 123456789012)"
-    assert thing("nothing", HOME) == Thing("", "nothing")
 
 
 def test_trees__begin_where_nothing_leads_to() -> None:

@@ -111,6 +111,7 @@ def _show_progress(
 def _stay(console: Console, server: DemoServer, stack: Stack) -> None:
     console.print(
         f"\nIt stays up until Ctrl-C. Look around:\n"
+        f"  the pipeline   {server.url}/_headrace/pipeline\n"
         f"  the mailbox    {server.url}/_headrace/mailbox\n"
         f"  the warehouse  PGPASSWORD={stack.password} psql -h 127.0.0.1 -p {stack.warehouse_port} -U bank bank\n"
         f'  the AWS CLI    eval "$({sys.argv[0]} env --data {server.data} --port {server.port})"\n'

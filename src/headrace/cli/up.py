@@ -114,6 +114,7 @@ def _print_ready(settings: Settings, as_json: bool, seconds: float) -> None:
     print(
         f"Headrace is up at {url} ({seconds * 1000:.0f} ms), keeping its data in {settings.data.absolute()}\n"
         f'  point the AWS tools here:  eval "$(headrace env --data {settings.data})"\n'
+        f"  see what flows:            {url}/_headrace/pipeline\n"
         f"  read the mail:             {url}/_headrace/mailbox\n"
         "  stop:                      Ctrl-C",
         flush=True,
