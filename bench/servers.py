@@ -180,16 +180,21 @@ def dynoxide() -> Iterator[int | None]:
         yield port
 
 
-def load(
-    mode: str, port: int, name: str = "bench", seconds: float = 5.0, connections: int = 64, keys: int = 1_000_000, *more: str
-) -> dict[str, Any]:
-    """Run the load generator; what it printed. SystemExit when requests failed."""
+def load_binary() -> Path:
+    """The load generator, built when its source is newer."""
     binary = BUILD / "load"
     source = Path(__file__).parent / "load"
     if not binary.exists() or binary.stat().st_mtime < max(file.stat().st_mtime for file in source.iterdir()):
         subprocess.run(["go", "build", "-o", str(binary), "."], cwd=source, check=True)
+    return binary
+
+
+def load(
+    mode: str, port: int, name: str = "bench", seconds: float = 5.0, connections: int = 64, keys: int = 1_000_000, *more: str
+) -> dict[str, Any]:
+    """Run the load generator; what it printed. SystemExit when requests failed."""
     ran = subprocess.run(
-        [str(binary), "-mode", mode, "-address", f"127.0.0.1:{port}", "-key", KEY, "-secret", SECRET, "-name", name,
+        [str(load_binary()), "-mode", mode, "-address", f"127.0.0.1:{port}", "-key", KEY, "-secret", SECRET, "-name", name,
          "-seconds", str(seconds), "-c", str(connections), "-keys", str(keys), *more],
         capture_output=True, text=True, check=True,
     )  # fmt: skip

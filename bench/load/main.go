@@ -195,7 +195,7 @@ func records(name, record string, number, count int) string {
 
 func main() {
 	t := &target{}
-	mode := flag.String("mode", "noop", "noop, put-record, put-records, get-records, invoke, or one of "+strings.Join(tableModes, ", "))
+	mode := flag.String("mode", "noop", "noop, answer, put-record, put-records, get-records, invoke, or one of "+strings.Join(tableModes, ", "))
 	name := flag.String("name", "bench", "the table, stream or function")
 	workers := flag.Int("c", 64, "connections")
 	seconds := flag.Float64("seconds", 5, "how long")
@@ -208,7 +208,12 @@ func main() {
 	flag.StringVar(&t.key, "key", os.Getenv("AWS_ACCESS_KEY_ID"), "access key id")
 	flag.StringVar(&t.secret, "secret", os.Getenv("AWS_SECRET_ACCESS_KEY"), "secret access key")
 	flag.StringVar(&t.region, "region", "us-east-1", "region")
+	sizes := flag.String("sizes", "", "of answer: LIMIT=BYTES,…, how long the answer to a GetRecords with that Limit is")
 	flag.Parse()
+	if *mode == "answer" {
+		serveCanned(t.address, *sizes)
+		return
+	}
 	value := strings.Repeat("x", *size)
 	record := strings.Repeat("eHh4", (*size+2)/3)
 	t.path, t.signedPath = "/", "/"
