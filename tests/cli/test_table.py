@@ -97,6 +97,45 @@ def test_get_and_query(table: Program, db: Any) -> None:
     assert found == [299, 298]
 
 
+def test_query__an_index_whose_key_has_several_attributes(table: Program, db: Any) -> None:
+    kinds = {"pk": "S", "city": "S", "day": "N", "hour": "N", "room": "S"}
+    keys = [{"AttributeName": name, "KeyType": "HASH"} for name in ("city", "day")]
+    keys += [{"AttributeName": name, "KeyType": "RANGE"} for name in ("hour", "room")]
+    db.create_table(
+        TableName="booked", KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}], BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": kind} for name, kind in kinds.items()],
+        GlobalSecondaryIndexes=[{"IndexName": "by-place", "KeySchema": keys, "Projection": {"ProjectionType": "ALL"}}],
+    )  # fmt: skip
+    for number, (city, day, hour, room) in enumerate([("x", 1, 9, "b"), ("x", 1, 9, "a"), ("x", 1, 10, "c"), ("x", 2, 9, "a")]):
+        item = {
+            "pk": {"S": f"p{number}"},
+            "city": {"S": city},
+            "day": {"N": str(day)},
+            "hour": {"N": str(hour)},
+            "room": {"S": room},
+        }
+        db.put_item(TableName="booked", Item=item)
+
+    def found(*arguments: str) -> list[str]:
+        status, lines, problem = table("query", "booked", *arguments, "--index", "by-place")
+        assert status == 0, problem
+        return [json.loads(line)["pk"] for line in lines.splitlines()]
+
+    assert found("x", "1") == ["p1", "p0", "p2"]
+    assert found("x", "1", "--reverse", "--limit", "2") == ["p2", "p0"]
+    assert found("x", "1", "9") == ["p1", "p0"]
+    assert found("x", "1", "--from", "10") == ["p2"]
+    assert found("x", "1", "9", "--begins", "b") == ["p0"]
+    assert found("x", "1", "9", "a") == ["p1"]
+    assert (
+        "the partition key is: city, day; the whole key: city, day, hour, room"
+        in table("query", "booked", "x", "--index", "by-place")[2]
+    )
+    assert "no sort key to look at" in table("query", "booked", "p1", "--from", "a")[2]
+    shown = table("show", "booked")[1]
+    assert "by-place: city (S), day (N), hour (N), room (S), ALL" in shown
+
+
 def test_dump_and_load(table: Program, db: Any, tmp_path: Path) -> None:
     for number in range(130):
         item = {

@@ -31,7 +31,9 @@ def _add_get(parser: argparse.ArgumentParser) -> None:
 
 def _add_query(parser: argparse.ArgumentParser) -> None:
     _add_name(parser)
-    parser.add_argument("key", help="the partition key")
+    parser.add_argument(
+        "key", nargs="+", help="the partition key, all its attributes, and the first ones of the sort key if you like"
+    )
     parser.add_argument("--index", help="an index to look into")
     parser.add_argument("--begins", metavar="TEXT", help="sort keys that begin so")
     parser.add_argument("--from", dest="first", metavar="KEY", help="sort keys from this one on")
@@ -166,14 +168,19 @@ def _query(arguments: argparse.Namespace, settings: Settings) -> int:
             raise SystemExit(f"headrace: {arguments.name} has no index {arguments.index}")
         schema = one["KeySchema"]
     names = [one["AttributeName"] for one in schema]
+    least = sum(one["KeyType"] == "HASH" for one in schema)
+    given = arguments.key
+    if not least <= len(given) <= len(names):
+        raise SystemExit(f"headrace: the partition key is: {', '.join(names[:least])}; the whole key: {', '.join(names)}")
     asked: dict[str, Any] = {
-        "TableName": arguments.name, "KeyConditionExpression": "#p = :p", "ScanIndexForward": not arguments.reverse,
-        "ExpressionAttributeNames": {"#p": names[0]},
-        "ExpressionAttributeValues": {":p": key_value(kinds[names[0]], arguments.key)},
+        "TableName": arguments.name, "ScanIndexForward": not arguments.reverse,
+        "KeyConditionExpression": " AND ".join(f"#k{number} = :k{number}" for number in range(len(given))),
+        "ExpressionAttributeNames": {f"#k{number}": name for number, name in enumerate(names[: len(given)])},
+        "ExpressionAttributeValues": {f":k{number}": key_value(kinds[names[number]], text) for number, text in enumerate(given)},
     }  # fmt: skip
     if arguments.index is not None:
         asked["IndexName"] = arguments.index
-    _narrow(asked, names, kinds, arguments)
+    _narrow(asked, names[len(given) :], kinds, arguments)
     for count, item in enumerate(_items(db, asked)):
         if arguments.limit is not None and count >= arguments.limit:
             break
@@ -182,12 +189,12 @@ def _query(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _narrow(asked: dict[str, Any], names: list[str], kinds: dict[str, str], arguments: argparse.Namespace) -> None:
-    """What is asked of the sort key."""
+    """What is asked of the first of the names, those of the sort key that are left."""
     given = {":f": arguments.first, ":t": arguments.last, ":b": arguments.begins}
     given = {name: text for name, text in given.items() if text is not None}
     if not given:
         return
-    if len(names) < 2:
+    if not names:
         raise SystemExit("headrace: there is no sort key to look at")
     if ":b" in given and len(given) > 1:
         raise SystemExit("headrace: --begins goes without --from and --to")
@@ -195,8 +202,8 @@ def _narrow(asked: dict[str, Any], names: list[str], kinds: dict[str, str], argu
     if len(given) == 2:
         condition = "#s BETWEEN :f AND :t"
     asked["KeyConditionExpression"] += f" AND {condition}"
-    asked["ExpressionAttributeNames"]["#s"] = names[1]
-    asked["ExpressionAttributeValues"].update({name: key_value(kinds[names[1]], text) for name, text in given.items()})
+    asked["ExpressionAttributeNames"]["#s"] = names[0]
+    asked["ExpressionAttributeValues"].update({name: key_value(kinds[names[0]], text) for name, text in given.items()})
 
 
 def _items(db: Any, asked: dict[str, Any]) -> Iterator[Any]:
