@@ -41,6 +41,7 @@ def calls(client: Callable[..., Any], account: str) -> list[tuple[str, str, dict
         ("sns", "subscribe", {"TopicArn": t, "Protocol": "https", "Endpoint": "https://b.c"}),
         ("kinesis", "create_queue", {"QueueName": "q", "StreamConfigurationList": [{"StreamARN": arn("kinesis", "stream/s")}]}),
         ("dynamodb", "update_table", {"TableName": "ttt", "MultiRegionConsistency": "STRONG"}),
+        ("dynamodb", "update_table", {"TableName": "ttt", "SSESpecification": {"Enabled": True, "KMSMasterKeyId": "alias/mine"}}),
         ("application-autoscaling", "describe_scalable_targets", {"ServiceNamespace": "ecs"}),
         (
             "application-autoscaling",

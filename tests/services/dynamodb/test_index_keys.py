@@ -1,11 +1,13 @@
 """Global indexes whose keys have several attributes of a kind: made, filled, queried, paged, backed up."""
 
+import gzip
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.conftest import eventually
+from tests.conftest import HeadraceServer, eventually
 
 Client = Callable[..., Any]
 KINDS = {"pk": "S", "h": "S", "a": "S", "b": "N", "c": "S", "d": "S"}
@@ -295,3 +297,140 @@ def test_backup_and_restore__keep_the_index(db: Any) -> None:
         ExpressionAttributeValues={name: VALUES[name] for name in (":h", ":a", ":b")},
     )  # fmt: skip
     assert [item["pk"]["S"] for item in found["Items"]] == ["p4"]
+
+
+def active(db: Any, name: str) -> Any:
+    def check() -> Any:
+        found = db.describe_table(TableName=name)["Table"]
+        indexes = found.get("GlobalSecondaryIndexes", ())
+        return found if found["TableStatus"] == "ACTIVE" and all(one["IndexStatus"] == "ACTIVE" for one in indexes) else None
+
+    return eventually(check, 40)
+
+
+def there(db: Any, name: str) -> list[str]:
+    """The items of a partition of the index with a prefix of its sort key, of any table."""
+    answer = db.query(
+        TableName=name, IndexName="gsi", KeyConditionExpression="h = :h AND a = :a AND b = :b",
+        ExpressionAttributeValues={value: VALUES[value] for value in (":h", ":a", ":b")},
+    )  # fmt: skip
+    return [item["pk"]["S"] for item in answer["Items"]]
+
+
+def test_import__fills_the_index(client: Client, account: str) -> None:
+    db, s3 = client("dynamodb"), client("s3")
+    bucket = f"keys-{account}"
+    s3.create_bucket(Bucket=bucket)
+    rows = ["pk,h,a,b,c,d", *(",".join((name, "o", *values)) for name, values in ITEMS.items() if "\x00" not in values[2])]
+    s3.put_object(Bucket=bucket, Key="csv/1", Body="\n".join([*rows, "p7,o,T,x,c,d"]).encode())
+    made = [{"pk": {"S": name}, **{key: {KINDS[key]: text} for key, text in zip("habcd", ("o", *values), strict=True)}}
+            for name, values in ITEMS.items()]  # fmt: skip
+    made += [{"pk": {"S": "p7"}, "h": {"S": "o"}, "a": {"S": "T"}}, {"pk": {"S": "p8"}, "h": {"N": "1"}}]
+    lines = "\n".join(json.dumps({"Item": item}) for item in made)
+    s3.put_object(Bucket=bucket, Key="json/1.gz", Body=gzip.compress(lines.encode()))
+    creation = {
+        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}], "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": definitions("pk", *"habcd"), "GlobalSecondaryIndexes": [index("h", "abcd")],
+    }  # fmt: skip
+    for form, compression, errors, items in (("CSV", "NONE", 1, 5), ("DYNAMODB_JSON", "GZIP", 1, 7)):
+        name = f"made-{form}"
+        begun = db.import_table(
+            S3BucketSource={"S3Bucket": bucket, "S3KeyPrefix": "csv" if form == "CSV" else "json"}, InputFormat=form,
+            InputCompressionType=compression, TableCreationParameters={"TableName": name, **creation},
+        )["ImportTableDescription"]  # fmt: skip
+        found = active(db, name)
+        done = db.describe_import(ImportArn=begun["ImportArn"])["ImportTableDescription"]
+        assert (done["ErrorCount"], done["ImportedItemCount"]) == (errors, items)
+        assert found["GlobalSecondaryIndexes"][0]["KeySchema"] == schema("h", "abcd")
+        # p7 of the JSON has no b, so it is in the table and not in the index.
+        assert found["GlobalSecondaryIndexes"][0]["ItemCount"] == len(db.scan(TableName=name, IndexName="gsi")["Items"])
+        assert found["GlobalSecondaryIndexes"][0]["ItemCount"] == (5 if form == "CSV" else 6)
+        assert there(db, name) == ["p3", "p2", "p1"]
+
+
+def test_export_and_recovery__keep_items_and_index(db: Any, client: Client, account: str, server: HeadraceServer) -> None:
+    recovery = {"PointInTimeRecoveryEnabled": True}
+    db.update_continuous_backups(TableName="many", PointInTimeRecoverySpecification=recovery)
+    arn = db.describe_table(TableName="many")["Table"]["TableArn"]
+    client("s3").create_bucket(Bucket=f"keys-{account}")
+    server.advance(2)
+    at = server.page("/_headrace/clock")["now"]
+    server.advance(2)
+    db.put_item(TableName="many", Item={"pk": {"S": "p3"}, "h": {"S": "elsewhere"}})
+    begun = db.export_table_to_point_in_time(TableArn=arn, S3Bucket=f"keys-{account}", ExportTime=at)["ExportDescription"]
+
+    def exported() -> Any:
+        found = db.describe_export(ExportArn=begun["ExportArn"])["ExportDescription"]
+        return found if found["ExportStatus"] == "COMPLETED" else None
+
+    # Nine items as they were then, those that the index has not among them; they come back into an index of the same key.
+    done = eventually(exported, 40)
+    assert done["ItemCount"] == len(ITEMS) + 3
+    folder = done["ExportManifest"].rpartition("/")[0] + "/data/"
+    db.import_table(
+        S3BucketSource={"S3Bucket": f"keys-{account}", "S3KeyPrefix": folder}, InputFormat="DYNAMODB_JSON",
+        InputCompressionType="GZIP",
+        TableCreationParameters={
+            "TableName": "back", "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}], "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": definitions("pk", *"habcd"), "GlobalSecondaryIndexes": [index("h", "abcd")],
+        },
+    )  # fmt: skip
+    db.restore_table_to_point_in_time(SourceTableName="many", TargetTableName="then", RestoreDateTime=at)
+    for name in ("back", "then"):
+        found = active(db, name)
+        assert (found["ItemCount"], found["GlobalSecondaryIndexes"][0]["ItemCount"]) == (9, 6)
+        assert found["GlobalSecondaryIndexes"][0]["KeySchema"] == schema("h", "abcd")
+        assert there(db, name) == ["p3", "p2", "p1"]
+    assert there(db, "many") == ["p2", "p1"]
+
+
+def test_replicas__have_the_index(client: Client, server: HeadraceServer, account: str) -> None:
+    here, other = client("dynamodb"), server.client("dynamodb", account, "eu-west-1")
+    create(here, index("h", "abcd"))
+    stream = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+    here.update_table(TableName="many", StreamSpecification=stream)
+    fill(here)
+    here.update_table(TableName="many", ReplicaUpdates=[{"Create": {"RegionName": "eu-west-1"}}])
+    found = active(other, "many")
+    assert found["GlobalSecondaryIndexes"][0]["KeySchema"] == schema("h", "abcd")
+    assert there(other, "many") == ["p3", "p2", "p1"]
+    # A change of the middle of the key moves the entry in the other region as well, whichever of them it is made in.
+    other.update_item(
+        TableName="many", Key={"pk": {"S": "p3"}}, UpdateExpression="SET b = :b", ExpressionAttributeValues={":b": {"N": "3"}}
+    )
+    here.delete_item(TableName="many", Key={"pk": {"S": "p2"}})
+    eventually(lambda: there(here, "many") == there(other, "many") == ["p1"])
+    assert other.describe_table(TableName="many")["Table"]["GlobalSecondaryIndexes"][0]["ItemCount"] == 5
+
+
+def test_a_stack__makes_and_changes_such_an_index(client: Client) -> None:
+    cloudformation, db = client("cloudformation"), client("dynamodb")
+
+    def template(hashes: str, ranges: str) -> str:
+        table = {
+            "TableName": "many", "BillingMode": "PAY_PER_REQUEST", "AttributeDefinitions": definitions("pk", *hashes, *ranges),
+            "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}], "GlobalSecondaryIndexes": [index(hashes, ranges)],
+        }  # fmt: skip
+        return json.dumps({"Resources": {"Table": {"Type": "AWS::DynamoDB::Table", "Properties": table}}})
+
+    def status() -> Any:
+        found = cloudformation.describe_stacks(StackName="s")["Stacks"][0]["StackStatus"]
+        return None if found.endswith("IN_PROGRESS") else found
+
+    def has() -> Any:
+        return db.describe_table(TableName="many")["Table"]["GlobalSecondaryIndexes"][0]["KeySchema"]
+
+    cloudformation.create_stack(StackName="s", TemplateBody=template("h", "abcd"))
+    assert eventually(status) == "CREATE_COMPLETE"
+    assert has() == schema("h", "abcd")
+    fill(db)
+    assert there(db, "many") == ["p3", "p2", "p1"]
+    with pytest.raises(ClientError, match="No updates are to be performed"):
+        cloudformation.update_stack(StackName="s", TemplateBody=template("h", "abcd"))
+    # Another key is another index under the same name: it is made again, and takes in what is there.
+    cloudformation.update_stack(StackName="s", TemplateBody=template("ha", "bc"))
+    assert eventually(status, 40) == "UPDATE_COMPLETE"
+    assert has() == schema("ha", "bc")
+    assert sorted(there(db, "many")) == ["p1", "p2", "p3"]
+    cloudformation.delete_stack(StackName="s")
+    eventually(lambda: "many" not in db.list_tables()["TableNames"])

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.conftest import HeadraceServer
+from tests.conftest import HeadraceServer, eventually
 
 HERE, THERE = "us-east-1", "eu-west-1"
 TABLE: dict[str, Any] = {
@@ -36,6 +36,7 @@ def test_replicas__are_scaled_by_one_request(server: HeadraceServer, account: st
     here = server.client("dynamodb", account)
     here.create_table(**TABLE)
     here.update_table(TableName="world", ReplicaUpdates=[{"Create": {"RegionName": THERE}}])
+    eventually(lambda: here.describe_table(TableName="world")["Table"]["Replicas"][0]["ReplicaStatus"] == "ACTIVE")
     update = {
         "TableName": "world",
         "ProvisionedWriteCapacityAutoScalingUpdate": settings(5, 50, 60.0),

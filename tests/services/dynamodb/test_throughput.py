@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -182,3 +183,96 @@ def test_a_restored_table__has_the_maximum_of_the_source__or_another(client: Cli
         TargetTableName="more", BackupArn=arn, OnDemandThroughputOverride={"MaxReadRequestUnits": 30}
     )["TableDescription"]
     assert more["OnDemandThroughput"] == {"MaxReadRequestUnits": 30, "MaxWriteRequestUnits": 20}
+
+
+def test_decreases__are_four_a_day__and_then_one_an_hour(tmp_path: Path) -> None:
+    server = HeadraceServer(tmp_path / "data").start()
+    try:
+        db = server.client("dynamodb")
+        day = 24 * 3600
+        # Two in the morning of the next day (in UTC).
+        server.advance(day - server.page("/_headrace/clock")["now"] % day + 7200)
+        index = {
+            "IndexName": "by-id",
+            "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+            "Projection": {"ProjectionType": "ALL"},
+        }
+        db.create_table(
+            TableName="world", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}], ProvisionedThroughput=_units(20, 20),
+            GlobalSecondaryIndexes=[{**index, "ProvisionedThroughput": _units(20, 20)}],
+        )  # fmt: skip
+
+        def change(read: int, write: int = 20) -> Any:
+            changed = db.update_table(TableName="world", ProvisionedThroughput=_units(read, write))["TableDescription"]
+            return changed["ProvisionedThroughput"]
+
+        def change_index(read: int) -> Any:
+            update = {"Update": {"IndexName": "by-id", "ProvisionedThroughput": _units(read, 20)}}
+            changed = db.update_table(TableName="world", GlobalSecondaryIndexUpdates=[update])["TableDescription"]
+            return changed["GlobalSecondaryIndexes"][0]["ProvisionedThroughput"]
+
+        raised = change(25)
+        assert (raised["NumberOfDecreasesToday"], "LastDecreaseDateTime" in raised) == (0, False)
+        for number, read in enumerate((15, 14, 13), start=1):
+            lowered = change(read)
+            assert lowered["NumberOfDecreasesToday"] == number
+        # One up and one down is a decrease too.
+        lowered = change(30, 19)
+        assert lowered["NumberOfDecreasesToday"] == 4
+        assert raised["LastIncreaseDateTime"] < lowered["LastIncreaseDateTime"] == lowered["LastDecreaseDateTime"]
+        last = lowered["LastDecreaseDateTime"].astimezone(UTC)
+
+        def spelled(at: datetime) -> str:
+            return f"{at:%A, %B} {at.day}, {at.year} at {int(at.strftime('%I'))}:{at:%M:%S %p} Coordinated Universal Time"
+
+        server.advance(3500)
+        with pytest.raises(ClientError) as caught:
+            change(12, 19)
+        error = caught.value.response["Error"]
+        assert (error["Code"], error["Message"]) == (
+            "LimitExceededException",
+            "Subscriber limit exceeded: Provisioned throughput decreases are limited within a given UTC day. After the first 4 "
+            "decreases, each subsequent decrease in the same UTC day can be performed at most once every 3600 seconds. Number of "
+            f"decreases today: 4. Last decrease at {spelled(last)}. Next decrease can be made at "
+            f"{spelled(last + timedelta(hours=1))}",
+        )
+        # What is raised is not counted, and an index is counted for itself.
+        assert change(31, 19)["NumberOfDecreasesToday"] == 4
+        assert change_index(10)["NumberOfDecreasesToday"] == 1
+        server.advance(110)
+        assert change(12, 19)["NumberOfDecreasesToday"] == 5
+        with pytest.raises(ClientError, match="Number of decreases today: 5"):
+            change(11, 19)
+        server.advance(day - server.page("/_headrace/clock")["now"] % day + 5)
+        assert db.describe_table(TableName="world")["Table"]["ProvisionedThroughput"]["NumberOfDecreasesToday"] == 0
+        assert change(11, 19)["NumberOfDecreasesToday"] == 1
+    finally:
+        server.kill()
+
+
+def _units(read: int, write: int) -> dict[str, int]:
+    return {"ReadCapacityUnits": read, "WriteCapacityUnits": write}
+
+
+def test_an_index__of_a_provisioned_table__must_have_throughput(client: Client) -> None:
+    db = client("dynamodb")
+    db.create_table(
+        TableName="world", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}], ProvisionedThroughput=_units(5, 5),
+    )  # fmt: skip
+    index: dict[str, Any] = {
+        "IndexName": "late",
+        "KeySchema": [{"AttributeName": "g", "KeyType": "HASH"}],
+        "Projection": {"ProjectionType": "ALL"},
+    }
+    definitions = [{"AttributeName": name, "AttributeType": "S"} for name in ("id", "g")]
+    asked = {"TableName": "world", "AttributeDefinitions": definitions}
+    assert refused(db.update_table, **asked, GlobalSecondaryIndexUpdates=[{"Create": index}]) == (
+        "One or more parameter values were invalid: ProvisionedThroughput must be specified for index: late"
+    )
+    assert "GlobalSecondaryIndexes" not in db.describe_table(TableName="world")["Table"]
+    made = {**index, "ProvisionedThroughput": _units(3, 4)}
+    db.update_table(**asked, GlobalSecondaryIndexUpdates=[{"Create": made}])
+    (found,) = db.describe_table(TableName="world")["Table"]["GlobalSecondaryIndexes"]
+    assert found["ProvisionedThroughput"]["WriteCapacityUnits"] == 4

@@ -12,9 +12,10 @@ from headrace.layers import lease as leases
 from headrace.layers.records import Records
 from headrace.operation import Context
 from headrace.ports import Scope
-from headrace.services.dynamodb import errors, jobs, rules, shapes, state, throughput
+from headrace.services.dynamodb import counts, encryption, errors, jobs, rules, shapes, state, throughput
+from headrace.services.dynamodb.counts import Counted
 from headrace.services.dynamodb.jobs import Job
-from headrace.services.dynamodb.state import Counted, IndexRow, Table, TableRow
+from headrace.services.dynamodb.state import IndexRow, Table, TableRow
 
 
 class Backup(msgspec.Struct, omit_defaults=True):
@@ -63,7 +64,7 @@ def found(ctx: Context, arn: str) -> Backup:
 def create(ctx: Context, table: Table, name: str) -> Backup:
     """Begin a backup of a table as it is in the running transaction."""
     now = ctx.clock.now()
-    counted = state.counted(ctx.tx, table)
+    counted = counts.of_table(ctx.tx, table)
     number = state.next_number(ctx.tx)
     backup = Backup(
         new_id(ctx, now), name, "USER", "CREATING", now, table.row, counted.items, counted.size_bytes, state.space_of(number)
@@ -81,7 +82,7 @@ def create(ctx: Context, table: Table, name: str) -> Backup:
 def keep_deleted(ctx: Context, table: Table) -> None:
     """A table with recovery goes, and its items stay as a backup of the system's for 35 days."""
     now = ctx.clock.now()
-    counted = state.counted(ctx.tx, table)
+    counted = counts.of_table(ctx.tx, table)
     backup = Backup(
         new_id(ctx, now), f"{table.row.name}$DeletedTableBackup", "SYSTEM", "AVAILABLE", now, table.row, counted.items,
         counted.size_bytes, table.prefix, now + 35 * 24 * 3600,
@@ -125,9 +126,11 @@ def make_table(ctx: Context, source: TableRow, target: str, overrides: Mapping[s
         id=state.next_number(ctx.tx), name=target, uuid=ctx.ids.uuid(), created_at=ctx.clock.now(),
         definitions={name: kind for name, kind in source.definitions.items() if name in used}, partition=source.partition,
         sort=source.sort, billing=billing, read_units=read_units, write_units=write_units, table_class=source.table_class,
-        indexes=[msgspec.structs.replace(index, filling=False) for index in indexes], indexes_made=source.indexes_made,
-        making=True, restored=restored,
+        indexes=[msgspec.structs.replace(index, filling=False, decreases=[]) for index in indexes],
+        indexes_made=source.indexes_made, making=True, restored=restored, key_arn=source.key_arn,
     )  # fmt: skip
+    if overrides.get("encryption") is not None:
+        row.key_arn = encryption.key_arn(ctx, overrides["encryption"])
     if billing == "PAY_PER_REQUEST":
         row.most_read_units, row.most_write_units = source.most_read_units, source.most_write_units
     if overrides.get("most") is not None:
@@ -185,7 +188,7 @@ def described(ctx: Scope, backup: Backup) -> dict[str, Any]:
     row = backup.table
     key = state.TABLES.key(ctx.account, ctx.region, row.name)
     table = Table(ctx.account, ctx.region, key, msgspec.msgpack.encode(row))
-    whole = shapes.table(table, Counted(backup.items, backup.size_bytes), {})
+    whole = shapes.table(table, Counted(backup.items, backup.size_bytes), {}, ctx.clock.now())
     source = {
         "TableName": row.name,
         "TableId": row.uuid,
@@ -212,6 +215,8 @@ def described(ctx: Scope, backup: Backup) -> dict[str, Any]:
             features[name] = listed
     if row.stream is not None:
         features["StreamDescription"] = whole["StreamSpecification"]
+    if "SSEDescription" in whole:
+        features["SSEDescription"] = whole["SSEDescription"]
     if row.ttl_enabled:
         features["TimeToLiveDescription"] = shapes.time_to_live(row)
     return {"BackupDetails": details(ctx, backup), "SourceTableDetails": source, "SourceTableFeatureDetails": features}

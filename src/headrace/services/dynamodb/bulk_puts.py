@@ -6,7 +6,7 @@ report: so a bulk put goes on after a kill, and puts and reports nothing twice.
 
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import msgspec
 
@@ -62,6 +62,8 @@ class Putter:
 
     def __init__(self) -> None:
         self._open: dict[int, tuple[tuple[bytes, list[int]], Iterator[_Found]]] = {}
+        # Until when one waits, by the monotonic clock.
+        self._waits: dict[int, float] = {}
 
     def __call__(self, ctx: Context, job: Job, lease: leases.Lease) -> bool:
         """Put for about a second; whether that was the last of it."""
@@ -75,6 +77,7 @@ class Putter:
         except Failed as failed:
             bulk.fail(ctx, row.id, *failed.args)
         bulk_reports.end(ctx, job, lease, row.id)
+        self._waits.pop(job.number, None)
         return True
 
     def _put(self, ctx: Context, job: Job, lease: leases.Lease, row: Bulk) -> bool:
@@ -85,6 +88,9 @@ class Putter:
         else:
             reader = _read(ctx, row, job.place, job.progress[0] if job.progress else 0)
         begun = time.monotonic()
+        if begun < self._waits.get(job.number, 0.0):
+            self._open[job.number] = (place, reader)
+            raise jobs.Later(self._waits[job.number] - begun)
         units = 0.0
         while time.monotonic() < begun + limits.IMPORT_STEP_SECONDS:
             batch = _batch(reader)
@@ -95,15 +101,18 @@ class Putter:
             if ended:
                 return True
             if not whole:
-                raise jobs.Later(limits.BULK_THROTTLED_SECONDS)
+                return self._wait(job, limits.BULK_THROTTLED_SECONDS)
             if row.units_max and units >= row.units_max:
                 break
         self._open[job.number] = ((job.place, job.progress), reader)
         bulk_reports.write_files(ctx, row.id, limits.BULK_REPORT_SIZE_BYTES)
         ahead = units / row.units_max - (time.monotonic() - begun) if row.units_max else 0.0
-        if ahead > 0:
-            raise jobs.Later(ahead)
-        return False
+        return self._wait(job, ahead) if ahead > 0 else False
+
+    def _wait(self, job: Job, seconds: float) -> NoReturn:
+        """Let a bulk put wait, whatever wakes the worker meanwhile."""
+        self._waits[job.number] = time.monotonic() + seconds
+        raise jobs.Later(seconds)
 
 
 # Reading
@@ -262,7 +271,7 @@ def _write(ctx: Context, row: Bulk, table: Table, found: _Found, wanted: _Put) -
         existing = {} if old is None else {"ExistingItem": items.raw(old)}
         _tell(ctx, row, bulk_reports.UNMET, found, {"Item": item, **existing})
         return 0.0
-    throttling.write(ctx, table, old, new, item)
+    throttling.write(ctx, table, old, new, item, before)
     items.write(ctx.tx, table, place, old, new, item, ctx.clock.now_ms(), before=before)
     size_bytes = items.size_of(new)
     row.put_bytes += size_bytes

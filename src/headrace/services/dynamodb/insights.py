@@ -118,8 +118,9 @@ def read(scope: Scope, table: Table, index: Index | None, units: float, found: S
             COUNTER.add(scope, watch, watch.accessed, item, units / len(found))
 
 
-def wrote(scope: Scope, table: Table, units: float, old: bytes | None, new: bytes | None, item: Item) -> None:
-    """An item was written: that counts for its key, and for the keys of the index entries that are made or removed."""
+def wrote(scope: Scope, table: Table, units: float, before: Item | None, after: Item | None, item: Item) -> None:
+    """An item (`item` has its key) was written: that counts for its key, and for those of the index entries that are made or
+    removed; for these it must be known what it was before."""
     watches = table.insights or {}
     for number, watch in watches.items():
         if not watch.accessed:
@@ -128,10 +129,7 @@ def wrote(scope: Scope, table: Table, units: float, old: bytes | None, new: byte
             COUNTER.add(scope, watch, watch.accessed, item, units)
             continue
         index = next(one for one in table.indexes if one.row.number == number)
-        before = None if old is None else items.decode(old)
-        entries = [
-            keys.of_entry_if_any(index.schema, one) if one is not None else None for one in (before, item if new else None)
-        ]
+        entries = [keys.of_entry_if_any(index.schema, one) if one is not None else None for one in (before, after)]
         if entries[0] == entries[1] and (entries[1] is None or before == item):
             continue
         if entries[1] is not None:

@@ -33,6 +33,10 @@ TRANSACTION_ITEMS_MAX = 100
 TRANSACTION_SIZE_MAX_BYTES = 4 << 20
 CLIENT_TOKEN_SECONDS = 600
 
+# How often provisioned throughput may be lowered in a day of UTC: so often, and then once after each pause.
+DECREASES_AT_ONCE = 4
+DECREASE_PAUSE_SECONDS = 3600
+DAY_SECONDS = 24 * 3600
 # Throughput that was not used is kept for so long.
 BURST_SECONDS = 300
 

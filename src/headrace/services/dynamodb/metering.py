@@ -9,7 +9,7 @@ from collections import Counter, deque
 
 from headrace.operation import Context
 from headrace.ports import Metric, Scope
-from headrace.services.dynamodb import capacity, items, limits
+from headrace.services.dynamodb import capacity, limits
 from headrace.services.dynamodb.engine.values import Item
 from headrace.services.dynamodb.state import Table
 
@@ -66,10 +66,8 @@ class Meter:
 METER = Meter()
 
 
-def wrote_entries(scope: Scope, table: Table, units: float, old: bytes | None, new: bytes | None, item: Item) -> None:
+def wrote_entries(scope: Scope, table: Table, units: float, before: Item | None, after: Item | None) -> None:
     """Count what a write of a table uses of its global indexes, whose throughput is provisioned."""
-    before = None if old is None else items.decode(old)
-    after = None if new is None else item
     for index in table.indexes:
         used = 0.0 if index.row.local else capacity.index_units(index, units, before, after)
         if used:

@@ -14,7 +14,8 @@ from headrace.store.api import Transaction
 class Change:
     """A write that was prepared: where, what is there now, and what shall be there.
 
-    `item` is the new item (the key, when it goes); `before` is the old one, if it was decoded already.
+    `item` is the new item (the key, when it goes); `before` is the old one, decoded once for all who need it: where there are
+    indexes, or a caller has decoded it.
     """
 
     __slots__ = ("before", "item", "new", "old", "place", "table")
@@ -27,7 +28,7 @@ class Change:
         self.old = old
         self.new = new
         self.item = item
-        self.before = before
+        self.before = items.decode(old) if before is None and old is not None and table.indexes else before
 
 
 def refuse_key_updates(table: Table, update: syntax.Update, binding: Binding) -> None:
@@ -98,10 +99,8 @@ def consumed(wanted: str | None, change: Change, *, transactional: bool = False)
     old_size = 0 if change.old is None else items.size_of(change.old)
     new_size = 0 if change.new is None else items.size_of(change.new)
     units = capacity.write_units(old_size, new_size, transactional=transactional)
-    indexed = wanted in ("TOTAL", "INDEXES") and bool(change.table.indexes)
-    before = items.decode(change.old) if indexed and change.old is not None else None
-    after = change.item if indexed and change.new is not None else None
-    return capacity.written(wanted, change.table, units, before, after)
+    after = None if change.new is None else change.item
+    return capacity.written(wanted, change.table, units, change.before, after)
 
 
 def carry_out(tx: Transaction, change: Change, now_ms: int) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from headrace.services.dynamodb import state, throughput
-from headrace.services.dynamodb.state import Counted, IndexRow, StreamRow, Table, TableRow
+from headrace.services.dynamodb.counts import Counted
+from headrace.services.dynamodb.state import IndexRow, StreamRow, Table, TableRow
 
 
 def key_schema(partition: str, sort: str | None) -> list[dict[str, str]]:
@@ -21,7 +22,9 @@ def index_key_schema(row: IndexRow) -> list[dict[str, str]]:
     return schema + [{"AttributeName": name, "KeyType": "RANGE"} for name in row.sorts]
 
 
-def table(found: Table, counted: Counted, index_counts: Mapping[str, Counted], *, status: str = "ACTIVE") -> dict[str, Any]:
+def table(
+    found: Table, counted: Counted, index_counts: Mapping[str, Counted], now: float, *, status: str = "ACTIVE"
+) -> dict[str, Any]:
     """A TableDescription."""
     row = found.row
     described: dict[str, Any] = {
@@ -30,7 +33,7 @@ def table(found: Table, counted: Counted, index_counts: Mapping[str, Counted], *
         "KeySchema": key_schema(row.partition, row.sort),
         "TableStatus": "CREATING" if row.making and status == "ACTIVE" else status,
         "CreationDateTime": row.created_at,
-        "ProvisionedThroughput": _throughput(row.read_units, row.write_units),
+        "ProvisionedThroughput": throughput.told(row, now),
         "TableSizeBytes": counted.size_bytes,
         "ItemCount": counted.items,
         "TableArn": found.arn,
@@ -40,10 +43,12 @@ def table(found: Table, counted: Counted, index_counts: Mapping[str, Counted], *
     described.update(billing_and_class(row))
     described.update(throughput.most(row))
     described["WarmThroughput"] = throughput.warm_told(row, row.billing, described["TableStatus"])
-    local = [_index(found, one, index_counts) for one in row.indexes if one.local]
+    if row.key_arn:
+        described["SSEDescription"] = {"Status": "ENABLED", "SSEType": "KMS", "KMSMasterKeyArn": row.key_arn}
+    local = [_index(found, one, index_counts, now) for one in row.indexes if one.local]
     if local:
         described["LocalSecondaryIndexes"] = local
-    everywhere = [_index(found, one, index_counts) for one in row.indexes if not one.local]
+    everywhere = [_index(found, one, index_counts, now) for one in row.indexes if not one.local]
     if everywhere:
         described["GlobalSecondaryIndexes"] = everywhere
     if row.restored is not None:
@@ -76,11 +81,7 @@ def _stream_settings(found: Table) -> dict[str, Any]:
     return settings
 
 
-def _throughput(read_units: int, write_units: int) -> dict[str, int]:
-    return {"NumberOfDecreasesToday": 0, "ReadCapacityUnits": read_units, "WriteCapacityUnits": write_units}
-
-
-def _index(found: Table, row: IndexRow, counts: Mapping[str, Counted]) -> dict[str, Any]:
+def _index(found: Table, row: IndexRow, counts: Mapping[str, Counted], now: float) -> dict[str, Any]:
     projection: dict[str, Any] = {"ProjectionType": row.projection}
     if row.attributes:
         projection["NonKeyAttributes"] = row.attributes
@@ -96,7 +97,7 @@ def _index(found: Table, row: IndexRow, counts: Mapping[str, Counted]) -> dict[s
     if not row.local:
         described["IndexStatus"] = "CREATING" if row.filling else "ACTIVE"
         described["Backfilling"] = row.filling
-        described["ProvisionedThroughput"] = _throughput(row.read_units, row.write_units)
+        described["ProvisionedThroughput"] = throughput.told(row, now)
         described.update(throughput.most(row))
         described["WarmThroughput"] = throughput.warm_told(row, found.row.billing, described["IndexStatus"])
         if not row.filling:

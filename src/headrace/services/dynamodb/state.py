@@ -46,7 +46,7 @@ from headrace.ports import Scope
 from headrace.services.dynamodb import errors, limits
 from headrace.services.dynamodb.engine.keys import IndexSchema, Key, Schema
 from headrace.store import tuples
-from headrace.store.api import ReadTransaction, Transaction
+from headrace.store.api import Transaction
 
 _LAST = tuples.pack(("dynamodb", "last"))
 EXPIRY = tuples.pack(("dynamodb", "expiry"))
@@ -79,6 +79,8 @@ class IndexRow(msgspec.Struct, omit_defaults=True):
     most_write_units: int = 0
     warm_read_units: int = 0
     warm_write_units: int = 0
+    decreases: list[float] = []
+    increased_at: float = 0.0
     # Whether its entries are counted: those of indexes that are older than the counting are not.
     counted: bool = False
 
@@ -133,6 +135,11 @@ class TableRow(msgspec.Struct, omit_defaults=True):
     # What is warm at least.
     warm_read_units: int = 0
     warm_write_units: int = 0
+    # When the provisioned throughput was lowered, on the last day (in UTC) on which it was; and when it was raised last.
+    decreases: list[float] = []
+    increased_at: float = 0.0
+    # The key of the account that encrypts the table, as it is shown; none: the service's own.
+    key_arn: str = ""
     indexes: list[IndexRow] = []
     indexes_made: int = 0
     stream: str | None = None
@@ -450,34 +457,6 @@ def doom(tx: Transaction, prefixes: list[bytes]) -> None:
     """Let a worker remove all keys that begin with one of the prefixes."""
     DOOMED.put(tx, Doomed(prefixes), next_number(tx))
     tx.announce(DOOMED_TOPIC)
-
-
-class Counted(NamedTuple):
-    """How many items a table or an index has, and their size."""
-
-    items: int
-    size_bytes: int
-
-
-def counted(tx: ReadTransaction, table: Table) -> Counted:
-    """The counts of a table: exact, as they are kept with every write."""
-    items = size_bytes = 0
-    for key in table.counts:
-        raw = tx.get(key)
-        if raw is not None:
-            items += int.from_bytes(raw[:8], "big")
-            size_bytes += int.from_bytes(raw[8:], "big")
-    return Counted(items, size_bytes)
-
-
-def index_counts(tx: ReadTransaction, table: Table) -> dict[str, Counted]:
-    """The counts of a table's indexes by their names: exact, as they are kept with every write."""
-    found = {}
-    for index in table.indexes:
-        raw = None if index.count is None else tx.get(index.count)
-        if raw is not None:
-            found[index.row.name] = Counted(int.from_bytes(raw[:8], "big"), int.from_bytes(raw[8:], "big"))
-    return found
 
 
 def find_stream(ctx: Scope, arn: str) -> StreamRow | None:

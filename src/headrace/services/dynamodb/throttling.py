@@ -69,8 +69,20 @@ def _hold_read(ctx: Scope, table: Table, index: Index | None, units: float) -> N
         _take(ctx, (row.id, 0, "read"), row.most_read_units, units, None)
 
 
-def write(ctx: Scope, table: Table, old: bytes | None, new: bytes | None, item: Item, *, transactional: bool = False) -> None:
-    """Let a write through, or raise as `read` does. `old` and `new` are the items before and after; `item` has the key."""
+def write(
+    ctx: Scope,
+    table: Table,
+    old: bytes | None,
+    new: bytes | None,
+    item: Item,
+    before: Item | None,
+    *,
+    transactional: bool = False,
+) -> None:
+    """Let a write through, or raise as `read` does.
+
+    `old` and `new` are the items before and after; `item` has the key. `before` is the old item, where the table has indexes.
+    """
     units = capacity.write_units(
         0 if old is None else items.size_of(old), 0 if new is None else items.size_of(new), transactional=transactional
     )
@@ -83,9 +95,9 @@ def write(ctx: Scope, table: Table, old: bytes | None, new: bytes | None, item: 
             raise
     METER.add(ctx, table, "", metering.WRITE, units)
     if table.indexes and table.row.billing == "PROVISIONED":
-        metering.wrote_entries(ctx, table, units, old, new, item)
+        metering.wrote_entries(ctx, table, units, before, None if new is None else item)
     if table.insights is not None:
-        insights.wrote(ctx, table, units, old, new, item)
+        insights.wrote(ctx, table, units, before, None if new is None else item, item)
 
 
 def _global_name(index: Index | None) -> str:

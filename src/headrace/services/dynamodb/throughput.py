@@ -1,6 +1,7 @@
 """Decisions about throughput: the most on demand, what is warm, and what single replicas have of their own."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from headrace.kit.errors import ValidationException
@@ -72,6 +73,51 @@ def warm_told(of: TableRow | IndexRow, billing: str, status: str = "ACTIVE") -> 
     """WarmThroughput in a description."""
     read_units, write_units = warm(of, billing)
     return {"ReadUnitsPerSecond": read_units, "WriteUnitsPerSecond": write_units, "Status": status}
+
+
+# What is provisioned
+
+
+def provision(of: TableRow | IndexRow, units: tuple[int, int], now: float) -> None:
+    """Give a table or an index its (read, write) units. LimitExceededException when it was lowered too often today."""
+    if units[0] < of.read_units or units[1] < of.write_units:
+        today = _of_day(of.decreases, now)
+        if len(today) >= limits.DECREASES_AT_ONCE and now < today[-1] + limits.DECREASE_PAUSE_SECONDS:
+            # Of the next day again as many as of this one.
+            again = min(today[-1] + limits.DECREASE_PAUSE_SECONDS, (now // limits.DAY_SECONDS + 1) * limits.DAY_SECONDS)
+            raise errors.LimitExceededException(
+                "Subscriber limit exceeded: Provisioned throughput decreases are limited within a given UTC day. After the first "
+                f"{limits.DECREASES_AT_ONCE} decreases, each subsequent decrease in the same UTC day can be performed at most "
+                f"once every {limits.DECREASE_PAUSE_SECONDS} seconds. Number of decreases today: {len(today)}. Last decrease at "
+                f"{_spelled(today[-1])}. Next decrease can be made at {_spelled(again)}"
+            )
+        of.decreases = [*today, now]
+    if units[0] > of.read_units or units[1] > of.write_units:
+        of.increased_at = now
+    of.read_units, of.write_units = units
+
+
+def _of_day(times: list[float], now: float) -> list[float]:
+    return [at for at in times if at // limits.DAY_SECONDS == now // limits.DAY_SECONDS]
+
+
+def _spelled(at: float) -> str:
+    time = datetime.fromtimestamp(at, UTC)
+    return f"{time:%A, %B} {time.day}, {time.year} at {time.hour % 12 or 12}:{time:%M:%S %p} Coordinated Universal Time"
+
+
+def told(of: TableRow | IndexRow, now: float) -> dict[str, Any]:
+    """ProvisionedThroughput in a description."""
+    given: dict[str, Any] = {
+        "NumberOfDecreasesToday": len(_of_day(of.decreases, now)),
+        "ReadCapacityUnits": of.read_units,
+        "WriteCapacityUnits": of.write_units,
+    }
+    if of.increased_at:
+        given["LastIncreaseDateTime"] = of.increased_at
+    if of.decreases:
+        given["LastDecreaseDateTime"] = of.decreases[-1]
+    return given
 
 
 # Single replicas

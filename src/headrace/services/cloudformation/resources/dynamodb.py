@@ -33,10 +33,14 @@ def _settings(properties: Properties) -> dict[str, Any]:
     )  # fmt: skip
     if "StreamSpecification" in properties:
         found["StreamSpecification"] = _stream(properties)
-    encryption = properties.get("SSESpecification")
-    if encryption:
-        found["SSESpecification"] = pick(encryption, "SSEType", "KMSMasterKeyId", Enabled="SSEEnabled")
+    if properties.get("SSESpecification"):
+        found["SSESpecification"] = _encryption(properties)
     return found
+
+
+def _encryption(properties: Properties) -> dict[str, Any]:
+    given = properties.get("SSESpecification") or {"SSEEnabled": False}
+    return pick(given, "SSEType", "KMSMasterKeyId", Enabled="SSEEnabled")
 
 
 def _stream(properties: Properties) -> dict[str, Any]:
@@ -132,6 +136,9 @@ def _change(table: Mapping[str, Any], new: Properties, old: Properties) -> dict[
         has_class = table.get("TableClassSummary", {}).get("TableClass", "STANDARD")
         if has_class != new.get("TableClass", "STANDARD"):
             return {"TableClass": new.get("TableClass", "STANDARD")}
+    encrypted = str(_encryption(new).get("Enabled")).lower() == "true"
+    if new.get("SSESpecification") != old.get("SSESpecification") and encrypted != ("SSEDescription" in table):
+        return {"SSESpecification": _encryption(new)}
     if "OnDemandThroughput" in new and new.get("OnDemandThroughput") != old.get("OnDemandThroughput"):
         most = {name: int(value) for name, value in new["OnDemandThroughput"].items()}
         if most != pick(table.get("OnDemandThroughput", {}), *most):

@@ -4,7 +4,7 @@ from typing import Any
 
 from headrace.kit.errors import ValidationException
 from headrace.operation import Context, operation
-from headrace.services.dynamodb import backups, errors, history, jobs, limits, shapes, state
+from headrace.services.dynamodb import backups, counts, errors, history, jobs, limits, shapes, state
 from headrace.services.dynamodb.backups import BACKUPS
 from headrace.services.dynamodb.jobs import Job
 from headrace.services.dynamodb.state import Table, TableRow
@@ -70,7 +70,7 @@ def delete_backup(ctx: Context, *, backup_arn: str) -> dict[str, Any]:
     return {"BackupDescription": backups.described(ctx, backup)}
 
 
-@operation(accepts=("sse_specification_override",))
+@operation
 def restore_table_from_backup(
     ctx: Context,
     *,
@@ -81,6 +81,7 @@ def restore_table_from_backup(
     local_secondary_index_override: list[dict[str, Any]] | None = None,
     provisioned_throughput_override: dict[str, int] | None = None,
     on_demand_throughput_override: dict[str, int] | None = None,
+    sse_specification_override: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Make a table of a backup: its keys, indexes, billing and items. It is ACTIVE when a worker has copied the items."""
     backup = backups.found(ctx, backup_arn)
@@ -90,7 +91,7 @@ def restore_table_from_backup(
     overrides = {
         "billing": billing_mode_override, "throughput": provisioned_throughput_override,
         "everywhere": global_secondary_index_override, "local": local_secondary_index_override,
-        "most": on_demand_throughput_override,
+        "most": on_demand_throughput_override, "encryption": sse_specification_override,
     }  # fmt: skip
     restored = {
         "SourceBackupArn": backup_arn,
@@ -104,7 +105,9 @@ def restore_table_from_backup(
         target=target_table_name,
     )  # fmt: skip
     jobs.begin(ctx, job)
-    return {"TableDescription": shapes.table(table, state.counted(ctx.tx, table), state.index_counts(ctx.tx, table))}
+    return {
+        "TableDescription": shapes.table(table, counts.of_table(ctx.tx, table), counts.of_indexes(ctx.tx, table), ctx.clock.now())
+    }
 
 
 @operation
@@ -156,7 +159,7 @@ def earliest(ctx: Context, row: TableRow) -> float:
     return max(row.recovery_since, ctx.clock.now() - row.recovery_days * 24 * 3600)
 
 
-@operation(accepts=("sse_specification_override",))
+@operation
 def restore_table_to_point_in_time(
     ctx: Context,
     *,
@@ -170,6 +173,7 @@ def restore_table_to_point_in_time(
     local_secondary_index_override: list[dict[str, Any]] | None = None,
     provisioned_throughput_override: dict[str, int] | None = None,
     on_demand_throughput_override: dict[str, int] | None = None,
+    sse_specification_override: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Make a table of what another was at a time, to the millisecond, with the keys and indexes that it has now."""
     source = source_table_arn or source_table_name
@@ -190,7 +194,7 @@ def restore_table_to_point_in_time(
     overrides = {
         "billing": billing_mode_override, "throughput": provisioned_throughput_override,
         "everywhere": global_secondary_index_override, "local": local_secondary_index_override,
-        "most": on_demand_throughput_override,
+        "most": on_demand_throughput_override, "encryption": sse_specification_override,
     }  # fmt: skip
     restored = {"SourceTableArn": table.arn, "RestoreDateTime": at, "RestoreInProgress": True}
     made = backups.make_table(ctx, row, target_table_name, overrides, restored)
@@ -201,7 +205,9 @@ def restore_table_to_point_in_time(
         target=target_table_name, held=row.name,
     )  # fmt: skip
     jobs.begin(ctx, job)
-    return {"TableDescription": shapes.table(made, state.counted(ctx.tx, made), state.index_counts(ctx.tx, made))}
+    return {
+        "TableDescription": shapes.table(made, counts.of_table(ctx.tx, made), counts.of_indexes(ctx.tx, made), ctx.clock.now())
+    }
 
 
 def _table(ctx: Context, name: str) -> Table:

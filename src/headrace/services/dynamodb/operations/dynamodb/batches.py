@@ -88,7 +88,7 @@ def batch_write_item(
     metrics: dict[str, list[Any]] = {}
     for name, prepared in changes.items():
         for change in prepared:
-            throttling.write(ctx, change.table, change.old, change.new, change.item)
+            throttling.write(ctx, change.table, change.old, change.new, change.item, change.before)
             mutations.carry_out(ctx.tx, change, now_ms)
             found = capacity.collection_metrics(return_item_collection_metrics, change.table, change.item)
             if found is not None:

@@ -163,10 +163,10 @@ def import_table(
 
 
 def _creation(given: dict[str, Any]) -> dict[str, Any]:
-    """The members of CreateTable; what it takes without effect is left out."""
+    """The members of CreateTable."""
     if "VectorIndexes" in given:
         raise ValidationException("Headrace does not support vector indexes yet")
-    return {name: value for name, value in given.items() if name != "SSESpecification"}
+    return given
 
 
 @operation(read_only=True)

@@ -6,7 +6,7 @@ from typing import Any
 from headrace.kit import arn as arns
 from headrace.kit.errors import ValidationException
 from headrace.operation import Context, operation
-from headrace.services.dynamodb import bulk, errors, limits, replicas, rules, scaling, shapes, state
+from headrace.services.dynamodb import bulk, counts, errors, limits, replicas, rules, scaling, shapes, state
 from headrace.services.dynamodb.operations.dynamodb.tables import update_table
 from headrace.services.dynamodb.state import TableRow
 
@@ -221,7 +221,7 @@ def _check_fits(ctx: Context, region: str, row: TableRow, first: TableRow, first
         raise rules.refuse(f"The table {row.name} in {region} is being made or put into in bulk, or has replicas of its own")
     if row.stream_view != "NEW_AND_OLD_IMAGES":
         raise rules.refuse(f"The table {row.name} in {region} must have a stream with the view type NEW_AND_OLD_IMAGES")
-    if state.counted(ctx.tx, state.described(ctx.at(region=region), row.name)).items:
+    if counts.of_table(ctx.tx, state.described(ctx.at(region=region), row.name)).items:
         raise rules.refuse(f"The table {row.name} in {region} must be empty")
     if _form(row) != _form(first):
         raise rules.refuse(

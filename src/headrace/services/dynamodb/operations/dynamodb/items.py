@@ -37,17 +37,15 @@ def put_item(
     tx = ctx.tx
     place, new = items.take(table, item)
     old = tx.get(table.prefix + place)
-    before = None
-    if guard:
-        before = None if old is None else items.decode(old)
-        guard.check(old, before, return_values_on_condition_check_failure)
-    throttling.write(ctx, table, old, new, item)
+    before = items.decode(old) if old is not None and (guard or table.indexes) else None
+    guard.check(old, before, return_values_on_condition_check_failure)
+    throttling.write(ctx, table, old, new, item, before)
     items.write(tx, table, place, old, new, item, ctx.clock.now_ms(), before=before)
     answer: dict[str, Any] = {}
     if return_values == "ALL_OLD" and old is not None:
         answer["Attributes"] = items.raw(old)
     if return_consumed_capacity is not None or return_item_collection_metrics is not None:
-        change = mutations.Change(table, place, old, new, item)
+        change = mutations.Change(table, place, old, new, item, before)
         _account(answer, change, return_consumed_capacity, return_item_collection_metrics)
     return answer
 
@@ -133,7 +131,7 @@ def update_item(
     before = None if old is None else items.decode(old)
     guard.check(old, before, return_values_on_condition_check_failure)
     change = mutations.updated(table, place, old, before, key, update, binding)
-    throttling.write(ctx, table, old, change.new, change.item)
+    throttling.write(ctx, table, old, change.new, change.item, before)
     mutations.carry_out(tx, change, ctx.clock.now_ms())
     answer: dict[str, Any] = {}
     if (attributes := mutations.update_answer(return_values, update, binding, change)) is not None:
@@ -169,14 +167,14 @@ def delete_item(
     place = mutations.place_of_key(table, key)
     tx = ctx.tx
     old = tx.get(table.prefix + place)
-    before = items.decode(old) if guard and old is not None else None
+    before = items.decode(old) if old is not None and (guard or table.indexes) else None
     guard.check(old, before, return_values_on_condition_check_failure)
-    throttling.write(ctx, table, old, None, key)
+    throttling.write(ctx, table, old, None, key, before)
     items.write(tx, table, place, old, None, key, ctx.clock.now_ms(), before=before)
     answer: dict[str, Any] = {}
     if return_values == "ALL_OLD" and old is not None:
         answer["Attributes"] = items.raw(old)
-    change = mutations.Change(table, place, old, None, key)
+    change = mutations.Change(table, place, old, None, key, before)
     _account(answer, change, return_consumed_capacity, return_item_collection_metrics)
     return answer
 

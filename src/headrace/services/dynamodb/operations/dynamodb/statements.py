@@ -50,7 +50,7 @@ def execute_statement(
         # A body may run again, and taking values into their form changes them: so each run has its own.
         write = prepare(inner, Bound(statement, parameters))
         write.check(return_values_on_condition_check_failure)
-        throttling.write(inner, write.change.table, write.change.old, write.change.new, write.change.item)
+        _let_through(inner, write.change)
         mutations.carry_out(inner.tx, write.change, inner.clock.now_ms())
         answer: dict[str, Any] = {"Items": [] if write.returned is None else [write.returned]}
         if return_consumed_capacity is not None:
@@ -117,7 +117,7 @@ def _member(ctx: Context, one: Mapping[str, Any], wanted: str | None, used: list
         else:
             write = prepare(ctx, bound)
             write.check(one.get("ReturnValuesOnConditionCheckFailure"))
-            throttling.write(ctx, write.change.table, write.change.old, write.change.new, write.change.item)
+            _let_through(ctx, write.change)
             mutations.carry_out(ctx.tx, write.change, ctx.clock.now_ms())
             found = write.returned
             used.append(mutations.consumed(wanted, write.change))
@@ -241,7 +241,7 @@ def _write_all(ctx: Context, given: list[dict[str, Any]], token: str | None, wan
         now_ms = ctx.clock.now_ms()
         for write in writes:
             change = write.change
-            throttling.write(ctx, change.table, change.old, change.new, change.item, transactional=True)
+            throttling.write(ctx, change.table, change.old, change.new, change.item, change.before, transactional=True)
             mutations.carry_out(ctx.tx, change, now_ms)
     if wanted not in (None, "NONE"):
         answer["ConsumedCapacity"] = capacity.by_table([_used(wanted, write, repeated=repeated) for write in writes])
@@ -257,3 +257,7 @@ def _used(wanted: str | None, write: Write, *, repeated: bool) -> dict[str, Any]
         return None if consumed is None else {**consumed, "ReadCapacityUnits": units}
     consumed = mutations.consumed(wanted, change, transactional=True)
     return None if consumed is None else {**consumed, "WriteCapacityUnits": consumed["CapacityUnits"]}
+
+
+def _let_through(ctx: Context, change: mutations.Change) -> None:
+    throttling.write(ctx, change.table, change.old, change.new, change.item, change.before)

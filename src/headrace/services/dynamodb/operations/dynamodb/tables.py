@@ -12,6 +12,8 @@ from headrace.operation import Context, operation
 from headrace.ports import RESOURCE_POLICIES_TOPIC
 from headrace.services.dynamodb import (
     backups,
+    counts,
+    encryption,
     errors,
     feeds,
     fills,
@@ -29,7 +31,7 @@ from headrace.services.dynamodb.state import IndexRow, StreamRow, Table, TableRo
 from headrace.store import tuples
 
 
-@operation(accepts=("sse_specification",))
+@operation
 def create_table(
     ctx: Context,
     *,
@@ -47,8 +49,9 @@ def create_table(
     on_demand_throughput: dict[str, int] | None = None,
     warm_throughput: dict[str, int] | None = None,
     resource_policy: str | None = None,
+    sse_specification: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Create a table. Differs from AWS: it is ACTIVE at once, and throughput is held to only where the server is asked to."""
+    """Create a table. Differs from AWS: it is ACTIVE at once, throughput is held to only where it is asked for, a key only shown."""
     rules.check_table_name(table_name)
     known = rules.definitions(attribute_definitions)
     billing = billing_mode or "PROVISIONED"
@@ -79,6 +82,8 @@ def create_table(
             _set_index_throughput(index, billing, one)
     if stream_specification is not None:
         _switch_stream(ctx, row, stream_specification)
+    if sse_specification is not None:
+        row.key_arn = encryption.key_arn(ctx, sse_specification)
     state.save(ctx, row)
     arn = state.table_arn(ctx.account, ctx.region, table_name)
     if tags:
@@ -107,7 +112,7 @@ def list_tables(ctx: Context, *, exclusive_start_table_name: str | None = None, 
     return answer
 
 
-@operation(accepts=("sse_specification",))
+@operation
 def update_table(
     ctx: Context,
     *,
@@ -122,6 +127,7 @@ def update_table(
     replica_updates: list[dict[str, Any]] | None = None,
     on_demand_throughput: dict[str, int] | None = None,
     warm_throughput: dict[str, int] | None = None,
+    sse_specification: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Change a table: its billing, its stream, its global indexes, the regions that it is in.
 
@@ -129,7 +135,7 @@ def update_table(
     """
     wanted = (
         billing_mode, provisioned_throughput, global_secondary_index_updates, stream_specification, table_class,
-        deletion_protection_enabled, replica_updates, on_demand_throughput, warm_throughput,
+        deletion_protection_enabled, replica_updates, on_demand_throughput, warm_throughput, sse_specification,
     )  # fmt: skip
     if all(one is None for one in wanted):
         raise ValidationException(
@@ -154,13 +160,11 @@ def update_table(
         row.protected = deletion_protection_enabled
     if stream_specification is not None:
         _switch_stream(ctx, row, stream_specification)
+    if sse_specification is not None:
+        row.key_arn = encryption.changed(ctx, row.key_arn, sse_specification)
     added: list[IndexRow] = []
     if global_secondary_index_updates:
-        row.definitions = {**row.definitions, **rules.definitions(attribute_definitions)}
-        added = [one for one in (_change_index(ctx, row, change) for change in global_secondary_index_updates) if one]
-        rules.check_indexes(row.indexes, row.partition, row.sort)
-        used = rules.used_attributes(row.partition, row.sort, row.indexes)
-        row.definitions = {name: kind for name, kind in row.definitions.items() if name in used}
+        added = _change_indexes(ctx, row, rules.definitions(attribute_definitions), global_secondary_index_updates)
     state.save(ctx, row)
     for index in added:
         fills.begin(ctx, state.described(ctx, row.name), index.number)
@@ -210,7 +214,9 @@ def delete_table(ctx: Context, *, table_name: str) -> dict[str, Any]:
 
 
 def _describe(ctx: Context, table: Table, *, status: str = "ACTIVE") -> dict[str, Any]:
-    described = shapes.table(table, state.counted(ctx.tx, table), state.index_counts(ctx.tx, table), status=status)
+    described = shapes.table(
+        table, counts.of_table(ctx.tx, table), counts.of_indexes(ctx.tx, table), ctx.clock.now(), status=status
+    )
     described.update(replicas.shown(ctx, table.row))
     return described
 
@@ -249,11 +255,13 @@ def _change_replica(ctx: Context, name: str, change: dict[str, Any]) -> None:
     made = TableRow(
         id=state.next_number(ctx.tx), name=name, uuid=ctx.ids.uuid(), created_at=ctx.clock.now(), definitions=row.definitions,
         partition=row.partition, sort=row.sort, billing=row.billing, read_units=row.read_units, write_units=row.write_units,
-        indexes=[msgspec.structs.replace(index, filling=False) for index in row.indexes], indexes_made=row.indexes_made,
-        table_class=row.table_class, replicas=[region], versions_id=state.next_number(ctx.tx),
+        indexes=[msgspec.structs.replace(index, filling=False, decreases=[]) for index in row.indexes],
+        indexes_made=row.indexes_made, table_class=row.table_class, replicas=[region], versions_id=state.next_number(ctx.tx),
         most_read_units=row.most_read_units, most_write_units=row.most_write_units, warm_read_units=row.warm_read_units,
         warm_write_units=row.warm_write_units,
     )  # fmt: skip
+    if row.key_arn:
+        made.key_arn = encryption.key_arn(there, {"Enabled": True})
     throughput.override(made, given)
     _switch_stream(there, made, {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"})
     replicas.join(ctx, name, made)
@@ -264,8 +272,11 @@ def _change_billing(ctx: Context, row: TableRow, mode: str | None, given: dict[s
     if billing == row.billing and given is None:
         return
     throughput.keep_warm(row)
-    row.read_units, row.write_units = rules.throughput(billing, given)
-    if billing != row.billing:
+    units = rules.throughput(billing, given)
+    if billing == row.billing:
+        throughput.provision(row, units, ctx.clock.now())
+    else:
+        row.read_units, row.write_units = units
         if billing == "PROVISIONED":
             throughput.forget_most(row)
         row.billing, row.billing_changed_at = billing, ctx.clock.now()
@@ -314,6 +325,18 @@ def _close_stream(ctx: Context, name: str, label: str) -> None:
         ctx.tx.announce(b"log:" + state.log_of(stream.id, shard))
 
 
+def _change_indexes(
+    ctx: Context, row: TableRow, definitions: dict[str, str], changes: Sequence[dict[str, Any]]
+) -> list[IndexRow]:
+    """Apply GlobalSecondaryIndexUpdates to the row; the indexes that are new."""
+    row.definitions = {**row.definitions, **definitions}
+    added = [one for one in (_change_index(ctx, row, change) for change in changes) if one]
+    rules.check_indexes(row.indexes, row.partition, row.sort)
+    used = rules.used_attributes(row.partition, row.sort, row.indexes)
+    row.definitions = {name: kind for name, kind in row.definitions.items() if name in used}
+    return added
+
+
 def _change_index(ctx: Context, row: TableRow, change: dict[str, Any]) -> IndexRow | None:
     """Apply one GlobalSecondaryIndexUpdate to the row; the index, if it is a new one."""
     if "Create" in change:
@@ -339,7 +362,7 @@ def _change_index(ctx: Context, row: TableRow, change: dict[str, Any]) -> IndexR
         given = change["Update"].get("ProvisionedThroughput")
         if given is not None or not _INDEX_SETTINGS & set(change["Update"]):
             throughput.keep_warm(row)
-            index.read_units, index.write_units = rules.throughput(row.billing, given, index.name)
+            throughput.provision(index, rules.throughput(row.billing, given, index.name), ctx.clock.now())
         _set_index_throughput(index, row.billing, change["Update"])
     return None
 

@@ -59,7 +59,7 @@ def transact_write_items(
     if not repeated:
         now_ms = ctx.clock.now_ms()
         for change in changes:
-            throttling.write(ctx, change.table, change.old, change.new, change.item, transactional=True)
+            throttling.write(ctx, change.table, change.old, change.new, change.item, change.before, transactional=True)
             mutations.carry_out(ctx.tx, change, now_ms)
     answer: dict[str, Any] = {}
     if return_consumed_capacity not in (None, "NONE"):
