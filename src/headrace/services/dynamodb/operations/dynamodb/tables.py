@@ -51,7 +51,7 @@ def create_table(
     resource_policy: str | None = None,
     sse_specification: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Create a table. Differs from AWS: it is ACTIVE at once, throughput is held to only where it is asked for, a key only shown."""
+    """Create a table. Differs from AWS: it is ACTIVE at once, throughput limits nothing unless asked to, keys are shown only."""
     rules.check_table_name(table_name)
     known = rules.definitions(attribute_definitions)
     billing = billing_mode or "PROVISIONED"
