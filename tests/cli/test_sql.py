@@ -138,6 +138,34 @@ def _until(controller: int, text: str) -> None:
         shown += _read(controller, 0.2)
 
 
+def test_delivery_stream__its_streams_are_listed_and_a_select_is_refused(server: HeadraceServer, application: str) -> None:
+    found = server.client("kinesisanalyticsv2", application).describe_application(ApplicationName="app")["ApplicationDetail"]
+    described = found["ApplicationConfigurationDescription"]["SqlApplicationConfigurationDescription"]["InputDescriptions"][0]
+    server.client("s3", application).create_bucket(Bucket=f"sql-{application}")
+    iam = server.client("iam", application)
+    trust = {"Effect": "Allow", "Principal": {"Service": "firehose.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    role = iam.create_role(RoleName="f", AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))["Role"]["Arn"]
+    feed = server.client("firehose", application).create_delivery_stream(
+        DeliveryStreamName="feed",
+        S3DestinationConfiguration={"BucketARN": f"arn:aws:s3:::sql-{application}", "RoleARN": role},
+    )["DeliveryStreamARN"]
+    allowed = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    iam.put_role_policy(RoleName="r", PolicyName="all", PolicyDocument=json.dumps(allowed))
+    server.client("kinesisanalyticsv2", application).update_application(
+        ApplicationName="app", CurrentApplicationVersionId=found["ApplicationVersionId"],
+        ApplicationConfigurationUpdate={
+            "SqlApplicationConfigurationUpdate": {
+                "InputUpdates": [{"InputId": described["InputId"], "KinesisFirehoseInputUpdate": {"ResourceARNUpdate": feed}}]
+            }
+        },
+    )  # fmt: skip
+    ran = sql(server, application, typed='\\d\nSELECT STREAM "twice" FROM "DOUBLED";\n')
+    assert [line.split(" ", 1)[0] for line in ran.stdout.splitlines()] == ['"TRADES_001"', '"error_stream"', '"DOUBLED"']
+    assert (ran.returncode, ran.stderr) == (
+        1, "headrace: the application reads a delivery stream, which only its application can read\n",
+    )  # fmt: skip
+
+
 def test_statements__end_with_a_semicolon() -> None:
     lines = iter(["SELECT STREAM a\n", "FROM b;\n", "\n", "\\d\n", "SELECT 1"])
     assert list(statements(lines)) == ["SELECT STREAM a\nFROM b", "\\d", "SELECT 1"]

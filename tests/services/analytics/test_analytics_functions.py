@@ -151,3 +151,33 @@ def handler(event, context):
     with pytest.raises(world.v1.exceptions.UnableToDetectSchemaException) as caught:
         world.v1.discover_input_schema(S3Configuration=place, InputProcessingConfiguration=processing)
     assert caught.value.response["RawInputRecords"] == ["0#A"]
+
+
+def test_discovery__of_what_the_function_makes_of_a_live_stream(world: World, server: HeadraceServer) -> None:
+    body = """
+import base64, json
+def handler(event, context):
+    made = []
+    for one in event["records"]:
+        row = json.loads(base64.b64decode(one["data"]))
+        data = f'{row["price"] * 2},{row["ticker"].lower()}'.encode()
+        result = "Dropped" if row["price"] == 2 else "Ok"
+        made.append({"recordId": one["recordId"], "result": result, "data": base64.b64encode(data).decode()})
+    return {"records": made}
+"""
+    processing = {"InputLambdaProcessor": {"ResourceARN": function(server, world, body), "RoleARN": world.role()}}
+    world.put(*({"ticker": "A", "price": price} for price in (1, 2, 3)))
+    found = world.v1.discover_input_schema(
+        ResourceARN=world.arn("in"), RoleARN=world.role(), InputProcessingConfiguration=processing,
+        InputStartingPositionConfiguration={"InputStartingPosition": "TRIM_HORIZON"},
+    )  # fmt: skip
+    assert sorted(json.loads(one)["price"] for one in found["RawInputRecords"]) == [1, 2, 3]
+    assert sorted(found["ProcessedInputRecords"]) == ["2,a", "6,a"]
+    assert sorted(found["ParsedInputRecords"]) == [["2", "a"], ["6", "a"]]
+    assert found["InputSchema"]["RecordFormat"]["RecordFormatType"] == "CSV"
+    other = world.v2.discover_input_schema(
+        ResourceARN=world.arn("in"), ServiceExecutionRole=world.role(),
+        InputProcessingConfiguration={"InputLambdaProcessor": {"ResourceARN": processing["InputLambdaProcessor"]["ResourceARN"]}},
+        InputStartingPositionConfiguration={"InputStartingPosition": "TRIM_HORIZON"},
+    )  # fmt: skip
+    assert other["InputSchema"] == found["InputSchema"]
