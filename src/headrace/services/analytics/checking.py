@@ -20,6 +20,7 @@ class Checker:
         self._lock = threading.Lock()
         self._engine: Engine | None = None
         self._used_at = 0.0
+        self._was_taken = False
 
     def check(self, application: Application) -> None:
         """CodeValidationException says where an application's code is wrong. A reference table may be added later."""
@@ -54,15 +55,21 @@ class Checker:
             return Engine()  # it is busy with a check
         try:
             taken, self._engine = self._engine, None
+            self._was_taken = True
             return taken if taken is not None and taken.process_id is not None else Engine()
         finally:
             self._lock.release()
 
     def rest(self) -> None:
-        """End the process when nobody has used it for a while."""
+        """End the process when nobody has used it for a while; get one ready in the place of one that was taken."""
         if not self._lock.acquire(blocking=False):
             return
         try:
+            if self._was_taken and self._engine is None:
+                # Who starts one application often starts another: its process is ready then.
+                self._engine = Engine()
+                self._engine.start()
+            self._was_taken = False
             if self._engine is not None and time.monotonic() - self._used_at > limits.CHECKER_IDLE_SECONDS:
                 self._engine.close()
                 self._engine = None

@@ -9,6 +9,7 @@ Whatever goes wrong, it is opened again from what was kept.
 import contextlib
 import logging
 import time
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from headrace.kit.errors import AwsError
@@ -22,6 +23,7 @@ from headrace.services.analytics import configuration, limits, reports, rights, 
 from headrace.services.analytics.checking import CHECKER
 from headrace.services.analytics.engine.client import Engine, EngineError
 from headrace.services.analytics.engine.schema import SqlError, Step
+from headrace.services.analytics.engine.shared import Laid
 from headrace.services.analytics.functions import FunctionFailed
 from headrace.services.analytics.inputs import Inputs, Place, Read
 from headrace.services.analytics.state import Application, Position
@@ -31,6 +33,13 @@ log = logging.getLogger(__name__)
 
 class Stale(Exception):
     """The application was stopped, changed or deleted: this run of it is over."""
+
+
+class _Next(NamedTuple):
+    """What was read, and its records as the engine finds them."""
+
+    read: Read
+    laid: Mapping[str, Laid]
 
 
 class _Made(NamedTuple):
@@ -56,7 +65,7 @@ class Run:
         # What was computed and is to be committed, what is computed meanwhile, and what was read to be computed next.
         self._made: _Made | None = None
         self._begun: Read | None = None
-        self._ahead: Read | None = None
+        self._ahead: _Next | None = None
         self._next_ms: int | None = None
         self._reported_at = 0.0
         self._allowed_at = float("-inf")
@@ -117,7 +126,7 @@ class Run:
             if begun is not None and self._goes_ahead(begun):
                 # What comes next is read while the engine computes. An input that is gone: the next step says so.
                 with contextlib.suppress(AwsError, LookupError):
-                    self._ahead = self._read(ctx, inputs)
+                    self._ahead = self._read(ctx, engine, inputs)
             self._made = None if begun is None else _Made(begun, engine.end_step())
         made = self._made
         if made is None:
@@ -171,7 +180,7 @@ class Run:
 
     def _begin(self, ctx: Context, engine: Engine, inputs: Inputs) -> Read | None:
         """Read, and let the engine compute; None when there is nothing to do."""
-        read = self._ahead or self._read(ctx, inputs)
+        read, laid = self._ahead or self._read(ctx, engine, inputs)
         self._ahead = None
         now_ms = ctx.clock.now_ms() - limits.CLOCK_BEHIND_MS
         due = self._next_ms is not None and self._next_ms <= now_ms
@@ -179,14 +188,15 @@ class Run:
             return None
         # While there is more to read, time is what the records say; then it is the clock's.
         engine.begin_step(
-            read.records, now_ms if read.caught_up else None, configuration.outputs_of(self._application), failures=read.failures
+            laid, now_ms if read.caught_up else None, configuration.outputs_of(self._application), failures=read.failures
         )
         return read
 
-    def _read(self, ctx: Context, inputs: Inputs) -> Read:
+    def _read(self, ctx: Context, engine: Engine, inputs: Inputs) -> _Next:
         read = inputs.read(ctx) if self._has_processors() else ctx.snapshot(inputs.read)
+        laid = engine.lay(read.records)
         inputs.positions.update(read.positions)
-        return read
+        return _Next(read, laid)
 
     def _goes_ahead(self, read: Read) -> bool:
         """Whether there is more to do behind this. A function is not asked ahead: it may fail."""

@@ -31,10 +31,12 @@ from headrace.services.analytics.engine.schema import (
     StreamSchema,
     columns_of,
 )
+from headrace.services.analytics.engine.shared import Laid, Writer
 
 CALL_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 5.0
 MEMORY_MIB = 4096
+_PROCESS = "headrace.services.analytics.engine.process"
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
 
 
@@ -50,6 +52,7 @@ class Engine:
         self._timeout_s = timeout_s
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
+        self._writer: Writer | None = None
         self._lock = threading.Lock()
 
     def check(self, code: str, inputs: Sequence[InputSchema], references: Sequence[ReferenceSchema] = ()) -> list[StreamSchema]:
@@ -74,6 +77,21 @@ class Engine:
         rows: int = self._call("load_reference", table=table, content=content)
         return rows
 
+    def start(self) -> None:
+        """Start the process, and do not wait for it: what is asked first finds it ready the sooner."""
+        with self._lock:
+            self._started()
+
+    def lay(self, records: Mapping[str, Columns | Sequence[Raw]]) -> dict[str, Laid]:
+        """Get records ready for the step after the one that is computed; `begin_step` takes them, of this engine alone."""
+        with self._lock, self._ending_when_it_fails():
+            self._started()
+            if self._writer is None:
+                raise EOFError("it was closed")
+            return self._writer.lay(
+                {stream: given if isinstance(given, Columns) else columns_of(given) for stream, given in records.items()}
+            )
+
     def step(
         self,
         records: Mapping[str, Columns | Sequence[Raw]],
@@ -90,23 +108,22 @@ class Engine:
         are touched at random make pieces costly: then one checkpoint for several steps is cheaper. `failures`: records that could
         not be got ready for the engine; they go to the error stream.
         """
-        self.begin_step(records, now_ms, outputs, watch, checkpoint, failures)
+        self.begin_step(self.lay(records), now_ms, outputs, watch, checkpoint, failures)
         return self.end_step()
 
     def begin_step(
         self,
-        records: Mapping[str, Columns | Sequence[Raw]],
+        records: Mapping[str, Laid],
         now_ms: int | None,
         outputs: Sequence[Output] = (),
         watch: Sequence[str] = (),
         checkpoint: bool = True,
         failures: Sequence[Failure] = (),
     ) -> None:
-        """As `step`, but the engine computes while the caller does something else: call nothing but `end_step` next."""
-        sent = {stream: given if isinstance(given, Columns) else columns_of(given) for stream, given in records.items()}
+        """As `step`, but the engine computes while the caller does something else: call nothing but `lay` and `end_step` next."""
         wanted = [[one.stream, one.kind] for one in outputs]
         self._send(
-            "step", records=sent, now_ms=now_ms, outputs=wanted, watch=list(watch), checkpoint=checkpoint,
+            "step", records=dict(records), now_ms=now_ms, outputs=wanted, watch=list(watch), checkpoint=checkpoint,
             failures=[[one.data, one.arrival_ms, one.name, one.reason] for one in failures],
         )  # fmt: skip
 
@@ -139,6 +156,9 @@ class Engine:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
         if self._process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(STOP_TIMEOUT_S)
@@ -150,12 +170,13 @@ class Engine:
         if self._socket is not None:
             return self._socket
         ours, theirs = socket.socketpair()
+        self._writer = Writer()
         with theirs:
             # The library of numbers starts a thread for each core unless it is told not to.
             environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "headrace.services.analytics.engine.process", str(theirs.fileno()), str(self._memory_mib)],
-                pass_fds=[theirs.fileno()],
+                [sys.executable, "-m", _PROCESS, str(self._memory_mib), *map(str, (theirs.fileno(), *self._writer.files))],
+                pass_fds=[theirs.fileno(), *self._writer.files],
                 stdin=subprocess.DEVNULL,
                 env={**environment, "PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"},
             )

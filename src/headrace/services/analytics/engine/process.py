@@ -1,15 +1,17 @@
 """The engine's process: holds one program, and does what the server asks over a socket.
 
-    python -m headrace.services.analytics.engine.process DESCRIPTOR MEMORY_MIB
+    python -m headrace.services.analytics.engine.process MEMORY_MIB SOCKET RECORDS...
 
-A message (see `frames`) is [method, arguments] one way, [error, result] back. It reads and writes nothing
-but that socket: SQL cannot name a file, and the limits that the process sets itself would not let it write one.
+A message (see `frames`) is [method, arguments] one way, [error, result] back; records lie in shared memory (see `shared`). It
+reads and writes nothing but these: SQL cannot name a file, and the limits that the process sets itself would not let it
+write one.
 """
 
+import gc
 import resource
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -25,9 +27,11 @@ from headrace.services.analytics.engine.schema import (
     SqlError,
     StreamSchema,
 )
+from headrace.services.analytics.engine.shared import Laid, Reader
 from headrace.services.analytics.engine.sqltypes import TIMESTAMP, Vector
 
 FILES_MAX = 64
+GARBAGE_THRESHOLD = 100_000
 
 
 class Worker:
@@ -74,7 +78,7 @@ class Worker:
 
     def step(
         self,
-        records: dict[str, list[Any]],
+        records: Mapping[str, Sequence[Any]],
         now_ms: int | None,
         outputs: list[list[str]],
         watch: list[str],
@@ -92,13 +96,18 @@ class Worker:
         return answer
 
     def _stepped(
-        self, program: Program, records: dict[str, list[Any]], now_ms: int | None, outputs: list[list[str]], watch: list[str]
+        self,
+        program: Program,
+        records: Mapping[str, Sequence[Any]],
+        now_ms: int | None,
+        outputs: list[list[str]],
+        watch: list[str],
     ) -> list[Any]:
         pushed: dict[str, Any] = {}
         for stream, (data, arrivals, keys, numbers, shards) in records.items():
             decoded = self._readers[stream].read(data)
             for place, reason in decoded.bad:
-                program.error(reason, data[place], arrivals[place])
+                program.error(reason, bytes(data[place]), arrivals[place])
             columns: dict[str, Any] = decoded.columns
             extras = {"PARTITION_KEY": keys, "SEQUENCE_NUMBER": numbers, "SHARD_ID": shards}
             origins = decoded.origins
@@ -147,7 +156,7 @@ def _answer(method: Callable[..., Any], arguments: dict[str, Any]) -> list[Any]:
         return [[type(error).__name__, str(error), 0, 0], None]
 
 
-def serve(connection: socket.socket) -> None:
+def serve(connection: socket.socket, reader: Reader) -> None:
     """Answer until the server closes its end."""
     worker = Worker()
     methods: dict[str, Callable[..., Any]] = {
@@ -158,9 +167,15 @@ def serve(connection: socket.socket) -> None:
             method, arguments = frames.receive(connection)
         except EOFError:
             return
+        if method == "step":
+            laid = msgspec.convert(arguments["records"], dict[str, Laid])
+            arguments["records"] = {stream: reader.given(one) for stream, one in laid.items()}
         frames.send(connection, _answer(methods[method], arguments))
 
 
 if __name__ == "__main__":
-    _limit(int(sys.argv[2]))
-    serve(socket.socket(fileno=int(sys.argv[1])))
+    _limit(int(sys.argv[1]))
+    # A step makes and frees thousands of small things at once, and none of them in circles.
+    gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD)
+    serve(socket.socket(fileno=int(sys.argv[2])), Reader([int(one) for one in sys.argv[3:]]))

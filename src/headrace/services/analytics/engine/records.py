@@ -47,16 +47,16 @@ class RecordReader:
             self._fast = _FastJson(self._row_path, self._paths) if _plain(self._row_path, self._paths) else None
 
     def read(self, records: Sequence[bytes]) -> Decoded:
-        """The rows of records."""
+        """The rows of records. They may be views of other memory."""
         if self._format.kind == "CSV":
-            return self._read_csv(records)
+            return self._read_csv([bytes(record) for record in records])
         if self._fast is not None:
             try:
                 found = self._fast.read(records)
                 return Decoded(dict(zip(self._names, found, strict=True)), len(records))
             except (msgspec.DecodeError, UnicodeDecodeError):
                 pass
-        return self._one_by_one(records)
+        return self._one_by_one([bytes(record) for record in records])
 
     def _one_by_one(self, records: Sequence[bytes]) -> Decoded:
         rows: list[list[Any]] = []
