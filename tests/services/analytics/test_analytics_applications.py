@@ -329,6 +329,55 @@ def test_reference_table__joined_from_s3(world: World, server: HeadraceServer) -
     assert _sorted(rows) == [{"COMPANY": "Alpha", "PRICE": 1.0}, {"COMPANY": "Beta", "PRICE": 2.0}]
 
 
+def test_reference_table__is_the_same_after_a_kill(own_server: HeadraceServer) -> None:
+    world = World(own_server, "000000000000")
+    s3 = own_server.client("s3")
+    s3.create_bucket(Bucket="refs")
+    s3.put_object(Bucket="refs", Key="names.csv", Body=b"A,Alpha\n")
+    world.create('CREATE OR REPLACE STREAM "OUT" (TICKER VARCHAR(8));')
+    world.v1.add_application_reference_data_source(
+        ApplicationName="app", CurrentApplicationVersionId=1,
+        ReferenceDataSource={
+            "TableName": "NAMES",
+            "S3ReferenceDataSource": {
+                "BucketARN": "arn:aws:s3:::refs", "FileKey": "names.csv", "ReferenceRoleARN": world.role(),
+            },
+            "ReferenceSchema": {
+                "RecordFormat": {
+                    "RecordFormatType": "CSV",
+                    "MappingParameters": {"CSVMappingParameters": {"RecordRowDelimiter": "\n", "RecordColumnDelimiter": ","}},
+                },
+                "RecordColumns": [{"Name": "TICKER", "SqlType": "VARCHAR(8)"}, {"Name": "COMPANY", "SqlType": "VARCHAR(16)"}],
+            },
+        },
+    )  # fmt: skip
+    world.v1.update_application(
+        ApplicationName="app", CurrentApplicationVersionId=2,
+        ApplicationUpdate={
+            "ApplicationCodeUpdate": 'CREATE OR REPLACE STREAM "OUT" (COMPANY VARCHAR(16), PRICE DOUBLE);'
+            'CREATE OR REPLACE PUMP "P" AS INSERT INTO "OUT" SELECT STREAM n.COMPANY, s.PRICE '
+            'FROM "SOURCE_SQL_STREAM_001" AS s LEFT JOIN NAMES AS n ON s.TICKER = n.TICKER;'
+        },
+    )  # fmt: skip
+    world.start()
+    eventually(lambda: world.status() == "RUNNING")
+    world.put({"ticker": "A", "price": 1})
+    eventually(lambda: len(world.rows()) == 1)
+    s3.put_object(Bucket="refs", Key="names.csv", Body=b"A,Another\n")
+    own_server.kill()
+    own_server.start()
+    world = _again(own_server)
+    world.put({"ticker": "A", "price": 2})
+    # What the run began with holds until it is started again.
+    rows = eventually(lambda: (rows := world.rows()) and len(rows) == 2 and rows, 30)
+    assert [row["COMPANY"] for row in rows] == ["Alpha", "Alpha"]
+    world.v1.stop_application(ApplicationName="app")
+    world.start("LAST_STOPPED_POINT")
+    world.put({"ticker": "A", "price": 3})
+    rows = eventually(lambda: (rows := world.rows()) and len(rows) == 3 and rows, 30)
+    assert {row["PRICE"]: row["COMPANY"] for row in rows} == {1.0: "Alpha", 2.0: "Alpha", 3.0: "Another"}
+
+
 def test_reference_table_that_comes_later__is_missed_at_the_start(world: World) -> None:
     code = (
         'CREATE OR REPLACE STREAM "OUT" (COMPANY VARCHAR(16)); CREATE OR REPLACE PUMP "P" AS INSERT INTO "OUT" '

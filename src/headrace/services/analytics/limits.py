@@ -24,6 +24,10 @@ METRICS_EVERY_SECONDS = 10.0
 # How soon an application notices that its roles were changed.
 RIGHTS_EVERY_SECONDS = 10.0
 
+SWEEP_EVERY_SECONDS = 3600.0
+# Copies of objects that nothing refers to are kept for so long: somebody may be about to.
+SWEEP_AGE_SECONDS = 3600.0
+
 LAMBDA_RECORDS_MAX = 500
 LAMBDA_SIZE_MAX_BYTES = 3 << 20
 

@@ -19,7 +19,7 @@ from headrace.layers import pieces
 from headrace.operation import Context
 from headrace.ports import Metric
 from headrace.roles import RoleRefused
-from headrace.services.analytics import configuration, limits, reports, rights, state
+from headrace.services.analytics import configuration, limits, references, reports, rights, state
 from headrace.services.analytics.checking import CHECKER
 from headrace.services.analytics.engine.client import Engine, EngineError
 from headrace.services.analytics.engine.schema import SqlError, Step
@@ -153,9 +153,7 @@ class Run:
             application.code, configuration.inputs_of(application), configuration.references_of(application), kept or None
         )
         for part in application.references:
-            source = part["S3ReferenceDataSource"]
-            bucket = source["BucketARN"].rpartition(":")[2]
-            engine.load_reference(part["TableName"], ctx.ports.objects.get(ctx, bucket, source["FileKey"]))
+            engine.load_reference(part["TableName"], references.content(ctx, application, part))
         inputs = Inputs(ctx, application)
         self._next_ms = 0
         inputs.positions.update(ctx.transact(lambda inner: self._mark_running(inner, inputs)))

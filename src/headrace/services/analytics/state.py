@@ -4,6 +4,7 @@
     ("analytics", "version", account, region, name, version)       → Application, as it was in that version
     ("analytics", "position", application id, input id, shard id)  → Position: how far a shard was read
     ("analytics", "piece", application id, name, n)                the state of windows: a piece of the engine's, cut up
+    ("analytics", "reference", application id, table)              → Reference: the copy of an object that is in use
     ("analytics", "outbox", application id, output id)             rows on their way to a function: a log (layers.log)
 
 Flink applications have, beside the first two, what `flink/state.py` names.
@@ -95,9 +96,17 @@ class Position(msgspec.Struct, array_like=True):
     ended: bool = False
 
 
+class Reference(msgspec.Struct, array_like=True):
+    """The copy of a reference table's object that a generation of an application has read."""
+
+    generation: int
+    blob: str
+
+
 APPLICATIONS = Records(("analytics", "application"), Application)
 VERSIONS = Records(("analytics", "version"), Application)
 POSITIONS = Records(("analytics", "position"), Position)
+REFERENCES = Records(("analytics", "reference"), Reference)
 _PIECE = ("analytics", "piece")
 
 
@@ -158,6 +167,7 @@ def drop_all(scope: Scope, application: Application) -> None:
     APPLICATIONS.delete(scope.tx, scope.account, scope.region, application.name)
     VERSIONS.delete_all(scope.tx, scope.account, scope.region, application.name)
     POSITIONS.delete_all(scope.tx, application.id)
+    REFERENCES.delete_all(scope.tx, application.id)
     drop_state(scope.tx, application.id)
     scope.tx.clear_range(*tuples.range_of(("analytics", "outbox", application.id)))
     scope.tx.announce(APPLICATIONS_TOPIC)

@@ -6,7 +6,7 @@ from typing import Any
 from headrace.layers import lease as leases
 from headrace.layers import log, pieces
 from headrace.operation import Context
-from headrace.services.analytics import configuration, functions, limits, reports, state
+from headrace.services.analytics import configuration, functions, limits, references, reports, state
 from headrace.services.analytics.checking import CHECKER
 from headrace.services.analytics.running import Run
 from headrace.services.analytics.state import Application
@@ -155,6 +155,7 @@ def start(ctx: Context, runner: Runner) -> None:
     dispatcher = Dispatcher(runner, leases.owner_here(ctx.ids.uuid()))
     _dispatchers.append(dispatcher)
     runner.add(Worker("analytics.applications", dispatcher.step, (state.APPLICATIONS_TOPIC,)))
+    runner.add(Worker("analytics.sweep", references.sweep))
 
 
 def stopping() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from headrace.operation import Context
-from headrace.services.analytics import applications, configuration, errors, rights, state
+from headrace.services.analytics import applications, configuration, errors, references, rights, state
 from headrace.services.analytics.flink import code, installation, programs
 from headrace.services.analytics.flink import configuration as shapes
 from headrace.services.analytics.flink import state as kept
@@ -34,7 +34,7 @@ def create(ctx: Context, application: Application, given: Members, tags: Any, lo
         return applications.create(ctx, application, tags, parts)
     except BaseException:
         if application.flink.blob:
-            code.blobs(ctx).delete(application.flink.blob)
+            references.blobs(ctx).delete(application.flink.blob)
         raise
 
 
@@ -144,7 +144,7 @@ def update(
         return changed, ctx.transact(lambda inner: _update(inner, current, changed, run, restarts))
     except BaseException:
         if location is not None:
-            code.blobs(ctx).delete(changed.flink.blob)
+            references.blobs(ctx).delete(changed.flink.blob)
         raise
 
 

@@ -10,13 +10,8 @@ from headrace.operation import Context
 from headrace.roles import RoleRefused
 from headrace.services.analytics import errors, limits, rights, state
 from headrace.services.analytics.flink import state as kept
+from headrace.services.analytics.references import blobs
 from headrace.services.analytics.state import Application
-from headrace.store.blobs import Blobs
-
-
-def blobs(ctx: Context) -> Blobs:
-    """Analytics's own space of blobs."""
-    return ctx.blobs.space("analytics")
 
 
 def take(ctx: Context, application: Application, location: dict[str, str]) -> None:
