@@ -6,8 +6,9 @@ from headrace.kit.errors import AwsError
 from headrace.layers import timer
 from headrace.operation import Context
 from headrace.services.lambda_ import naming, state
-from headrace.services.lambda_.durable import rules
+from headrace.services.lambda_.durable import pausing, rules
 from headrace.services.lambda_.durable import state as kept
+from headrace.services.lambda_.durable.history import note
 from headrace.services.lambda_.durable.state import RUNNING, Execution, Key, Operation, Work
 from headrace.services.lambda_.errors import DurableExecutionAlreadyStartedException, InvalidParameterValueException
 from headrace.services.lambda_.naming import FunctionName
@@ -44,25 +45,19 @@ def begin(ctx: Context, version: Version, payload: bytes, name: str | None, pare
     note(ctx, execution, "ExecutionStarted", details, shape)
     kept.NAMED.put(ctx.tx, execution.id, *place, execution.name)
     kept.STARTED.put(ctx.tx, execution.name, *place, now, execution.id)
-    kept.start_timer(ctx.tx, "timeout", execution.key, now + execution.timeout_seconds)
+    kept.start_timer(ctx.tx, "timeout", execution.key, execution.deadline)
     kept.put(ctx.tx, execution)
     wake(ctx, execution)
     return execution
 
 
-def note(ctx: Context, execution: Execution, kind: str, details: dict[str, Any], shape: dict[str, Any] | None = None) -> None:
-    """Add an event to the history. The caller writes the execution."""
-    execution.events += 1
-    event: dict[str, Any] = {"EventType": kind, "EventId": execution.events, "EventTimestamp": ctx.clock.now()}
-    event |= {member: shape[member] for member in ("Id", "Name", "ParentId", "SubType") if shape and shape.get(member)}
-    kept.EVENTS.put(ctx.tx, {**event, f"{kind}Details": details}, execution.id, execution.events)
-
-
 def wake(ctx: Context, execution: Execution) -> None:
-    """Let the function be invoked: now, or when its present invocation has ended. The caller writes the execution."""
+    """Let the function be invoked: now, when its present invocation has ended, or when it is resumed. The caller writes it."""
     if execution.status != RUNNING:
         return
-    if kept.WORK.get(ctx.tx, *execution.key, "") is None:
+    if execution.paused:
+        execution.again = True
+    elif kept.WORK.get(ctx.tx, *execution.key, "") is None:
         kept.WORK.put(ctx.tx, Work(), *execution.key, "")
         ctx.tx.announce(kept.TOPIC)
     else:
@@ -73,7 +68,8 @@ def checkpoint(ctx: Context, execution: Execution, token: str, updates: list[dic
     """Take updates in; AWS's answer. A repeated request with its client token gets its answer again."""
     repeated = client_token and client_token == execution.client_token and token == _token_before(execution)
     if not repeated:
-        if execution.status != RUNNING or not execution.invocation or token != kept.token(execution):
+        stale = not execution.invocation or execution.interrupted or token != kept.token(execution)
+        if execution.status != RUNNING or stale:
             raise InvalidParameterValueException("Invalid checkpoint token")
         shapes = {u["Id"]: kept.operation(ctx.tx, execution.id, u["Id"]) for u in updates}
 
@@ -88,11 +84,15 @@ def checkpoint(ctx: Context, execution: Execution, token: str, updates: list[dic
         for update in updates:
             _apply(ctx, execution, update)
         complete_due(ctx, execution)
+        if execution.pause is not None and execution.status == RUNNING:
+            execution.interrupted = execution.again = True
+            pausing.begin(ctx, execution)
     fresh = kept.changed_after(ctx.tx, execution, execution.seen_before)
     execution.seen = execution.changes
     kept.put(ctx.tx, execution)
     answer: dict[str, Any] = {"NewExecutionState": {"Operations": fresh}}
-    if execution.status == RUNNING:
+    if execution.status == RUNNING and not execution.interrupted:
+        # Without a token the function ends its invocation.
         answer["CheckpointToken"] = kept.token(execution)
     return answer
 
@@ -275,7 +275,8 @@ def end(ctx: Context, execution: Execution, status: str, result: str | None, err
         else {"Error": {"Payload": error or {}}}
     )
     note(ctx, execution, f"Execution{_PAST[status]}", details, first.shape)
-    timer.cancel(ctx.tx, kept.TIMERS, execution.started_at + execution.timeout_seconds, ("timeout", *execution.key, ""))
+    kept.stop_timeout(ctx.tx, execution)
+    execution.pause = None
     kept.start_timer(ctx.tx, "remove", execution.key, now + execution.retention_days * _DAY_SECONDS)
     kept.put(ctx.tx, execution)
     ctx.tx.announce(kept.topic(execution.id))

@@ -28,6 +28,7 @@ from headrace.store.api import ReadTransaction, Transaction
 TIMERS = ("lambda", "durable")
 TOPIC = b"lambda:durable"
 RUNNING = "RUNNING"
+DURATION_SECONDS_MAX = 366 * 86_400
 
 
 class Key(NamedTuple):
@@ -39,8 +40,21 @@ class Key(NamedTuple):
     id: str
 
 
+class Pause(msgspec.Struct):
+    """A pause that somebody asked for. `began_at` is 0 while an invocation is still on its way to its next checkpoint."""
+
+    asked_at: float
+    reason: str | None
+    stops_timeout: bool
+    began_at: float = 0.0
+
+
 class Execution(msgspec.Struct, kw_only=True):
-    """A durable execution. `changes` numbers the changes of its operations, of which the function has seen those up to `seen`."""
+    """A durable execution. `changes` numbers the changes of its operations, of which the function has seen those up to `seen`.
+
+    One that is paused is RUNNING, too: its operations go on. `interrupted`: a pause took the token from the invocation under way.
+    `asked` holds the last request to pause and to resume, by its client token, so that a repeated one is known.
+    """
 
     id: str
     name: str
@@ -69,6 +83,30 @@ class Execution(msgspec.Struct, kw_only=True):
     token_before: int = -1
     seen_before: int = 0
     parent: list[str] | None = None
+    pause: Pause | None = None
+    paused_seconds: float = 0.0
+    interrupted: bool = False
+    asked: dict[str, list[Any]] = {}
+
+    @property
+    def shown_status(self) -> str:
+        """Its status as AWS says it."""
+        if self.status != RUNNING or self.pause is None:
+            return self.status
+        return "PAUSED" if self.pause.began_at else "PAUSING"
+
+    @property
+    def paused(self) -> bool:
+        """Whether its function is not to be invoked now."""
+        return self.pause is not None and self.pause.began_at > 0
+
+    @property
+    def deadline(self) -> float:
+        """When it times out. A pause that stops this clock ends with the longest that an execution may take."""
+        most = self.started_at + DURATION_SECONDS_MAX
+        if self.paused and self.pause is not None and self.pause.stops_timeout:
+            return most
+        return min(self.started_at + self.timeout_seconds + self.paused_seconds, most)
 
     @property
     def key(self) -> Key:
@@ -164,6 +202,11 @@ def start_timer(tx: Transaction, kind: str, key: Key, due_at: float, operation_i
     """Let something fall due."""
     timer.start(tx, TIMERS, due_at, (kind, *key, operation_id))
     tx.announce(TOPIC)
+
+
+def stop_timeout(tx: Transaction, execution: Execution) -> None:
+    """The execution's present deadline holds no more."""
+    timer.cancel(tx, TIMERS, execution.deadline, ("timeout", *execution.key, ""))
 
 
 def topic(execution_id: str) -> bytes:

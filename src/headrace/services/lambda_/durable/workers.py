@@ -14,8 +14,9 @@ from headrace.layers import lease, timer
 from headrace.layers.lease import owner_here
 from headrace.operation import Context
 from headrace.services.lambda_ import invocations, naming
-from headrace.services.lambda_.durable import executions, waiting
+from headrace.services.lambda_.durable import executions, pausing, waiting
 from headrace.services.lambda_.durable import state as kept
+from headrace.services.lambda_.durable.history import note
 from headrace.services.lambda_.durable.rules import CHAINED_BYTES_MAX
 from headrace.services.lambda_.durable.state import RUNNING, Execution, Key, Work
 from headrace.services.lambda_.engine.function import Outcome
@@ -158,6 +159,15 @@ def invoke(ctx: Context, key: Key) -> None:
         if execution is None or execution.status != RUNNING:
             kept.WORK.delete(inner.tx, *key, "")
             return None
+        execution.interrupted = False
+        if execution.pause is not None:
+            # It was paused before it began, or the invocation that was to reach a checkpoint was lost with its server.
+            kept.WORK.delete(inner.tx, *key, "")
+            execution.invocation, execution.again = "", True
+            if not execution.paused:
+                pausing.begin(inner, execution)
+            kept.put(inner.tx, execution)
+            return None
         execution.invocation, execution.again = request_id, False
         executions.complete_due(inner, execution)
         payload = event(inner, execution)
@@ -255,8 +265,12 @@ def _finish(ctx: Context, key: Key, request_id: str, began: float, said: End) ->
     details: dict[str, Any] = {"StartTimestamp": began, "EndTimestamp": ctx.clock.now(), "RequestId": request_id}
     if status == "RETRY":
         details["Error"] = {"Payload": error}
-    executions.note(ctx, execution, "InvocationCompleted", details)
-    if execution.status != RUNNING:
+    note(ctx, execution, "InvocationCompleted", details)
+    if execution.interrupted:
+        execution.interrupted = False
+        executions.wake(ctx, execution)
+        status = ""
+    if execution.status != RUNNING or not status:
         kept.put(ctx.tx, execution)
         return
     if status == "PENDING" and not (execution.again or _waits(ctx, execution)):
@@ -274,7 +288,17 @@ def _finish(ctx: Context, key: Key, request_id: str, began: float, said: End) ->
     else:
         executions.end(ctx, execution, status, result, error)
         return
+    if execution.pause is not None and not execution.paused:
+        _pause_behind(ctx, execution, key)
     kept.put(ctx.tx, execution)
+
+
+def _pause_behind(ctx: Context, execution: Execution, key: Key) -> None:
+    """The invocation ended without another checkpoint: the pause begins, and takes in what was to be invoked next."""
+    if kept.WORK.get(ctx.tx, *key, "") is not None:
+        kept.WORK.delete(ctx.tx, *key, "")
+        execution.again = True
+    pausing.begin(ctx, execution)
 
 
 def _waits(ctx: Context, execution: Execution) -> bool:

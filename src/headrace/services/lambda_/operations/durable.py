@@ -5,7 +5,7 @@ from typing import Any
 
 from headrace.operation import Context, Longer, on_event_loop, operation
 from headrace.services.lambda_ import naming, state
-from headrace.services.lambda_.durable import executions
+from headrace.services.lambda_.durable import executions, pausing
 from headrace.services.lambda_.durable import state as kept
 from headrace.services.lambda_.durable.state import RUNNING, Execution
 from headrace.services.lambda_.errors import (
@@ -38,7 +38,8 @@ def get_durable_execution_state(
 ) -> dict[str, Any]:
     """The operations of an execution, page by page; only for the invocation that runs it."""
     execution = kept.find(ctx, durable_execution_arn)
-    if execution.status != RUNNING or not execution.invocation or checkpoint_token != kept.token(execution):
+    stale = not execution.invocation or execution.interrupted or checkpoint_token != kept.token(execution)
+    if execution.status != RUNNING or stale:
         raise InvalidParameterValueException("Invalid checkpoint token")
     limit, after = _limit(max_items), _number(marker)
     rows = [row for _, row in kept.OPERATIONS.scan(ctx.tx, execution.id, after=(execution.id, after), limit=limit + 1)]
@@ -65,7 +66,12 @@ def get_durable_execution(
         },
     }
     if execution.status == RUNNING:
-        answer["ExpectedExecutionTimeoutTimestamp"] = execution.started_at + execution.timeout_seconds
+        answer["ExpectedExecutionTimeoutTimestamp"] = execution.deadline
+    if execution.pause is not None:
+        asked = execution.pause
+        answer["PauseDetails"] = {"PauseRequestTimestamp": asked.asked_at, "ExecutionTimeoutPaused": asked.stops_timeout}
+        if with_data and asked.reason is not None:
+            answer["PauseDetails"]["Reason"] = asked.reason
     if with_data:
         data = {"InputPayload": execution.input, "Result": execution.result, "Error": execution.error}
         answer |= {name: value for name, value in data.items() if value is not None}
@@ -113,7 +119,7 @@ def list_durable_executions_by_function(
             continue
         if durable_execution_name is not None and execution.name != durable_execution_name:
             continue
-        if statuses and execution.status not in statuses:
+        if statuses and execution.shown_status not in statuses:
             continue
         if started_after is not None and execution.started_at <= _seconds(started_after):
             continue
@@ -124,6 +130,29 @@ def list_durable_executions_by_function(
             return {"DurableExecutions": [_summary(one) for one in found], "NextMarker": mark}
         found.append(execution)
     return {"DurableExecutions": [_summary(one) for one in found]}
+
+
+@operation
+def pause_durable_execution(
+    ctx: Context, *, durable_execution_arn: str, client_token: str | None = None, reason: str | None = None,
+    execution_timeout_paused: bool | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Invoke an execution's function no more until it is resumed; its waits and callbacks go on to their ends."""
+    execution = kept.find(ctx, durable_execution_arn)
+    pausing.pause(ctx, execution, client_token, reason, stops_timeout=execution_timeout_paused is not False)
+    return {}
+
+
+@operation
+def resume_durable_execution(
+    ctx: Context, *, durable_execution_arn: str, client_token: str | None = None, reason: str | None = None
+) -> dict[str, Any]:
+    """Let a paused execution go on from its last checkpoint, or take back a pause that has not begun."""
+    execution = kept.find(ctx, durable_execution_arn)
+    if pausing.resume(ctx, execution, client_token, reason):
+        executions.wake(ctx, execution)
+    kept.put(ctx.tx, execution)
+    return {}
 
 
 @operation
@@ -188,7 +217,7 @@ def _summary(execution: Execution) -> dict[str, Any]:
         "DurableExecutionArn": execution.arn,
         "DurableExecutionName": execution.name,
         "FunctionArn": execution.function_arn,
-        "Status": execution.status,
+        "Status": execution.shown_status,
         "StartTimestamp": execution.started_at,
     }
     if execution.ended_at is not None:
@@ -200,7 +229,7 @@ def _bare(event: dict[str, Any]) -> dict[str, Any]:
     """An event without payloads."""
     name = f"{event['EventType']}Details"
     details = {
-        key: {"Truncated": True} if isinstance(value, dict) and key in ("Input", "Result", "Error") else value
+        key: {"Truncated": True} if isinstance(value, dict) and key in ("Input", "Result", "Error", "Reason") else value
         for key, value in event[name].items()
     }
     return {**event, name: details}
