@@ -11,7 +11,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 from zlib import crc32
 
 import msgspec
@@ -40,6 +40,7 @@ class Subscription(msgspec.Struct, frozen=True):
     tried again. `window_seconds`: wait so long for a batch to fill. `parallel`: hand over so many parts of a shard at once,
     each partition key always in the same part. With `fixed_batches` the extent of a batch is kept before it is handled, so that
     it is handled again with the same records after a crash, however many more have come: its `batch_id` is the same, too.
+    With `watches_quiet` the handler is a `QuietHandler`.
     """
 
     id: str
@@ -55,6 +56,7 @@ class Subscription(msgspec.Struct, frozen=True):
     age_max_seconds: float | None = None
     bisect: bool = False
     fixed_batches: bool = False
+    watches_quiet: bool = False
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -80,6 +82,16 @@ class Handler(Protocol):
         """Put records that will not be tried again where a person finds them.
 
         `reason` is RetryAttemptsExhausted or RecordAgeExceeded.
+        """
+
+
+@runtime_checkable
+class QuietHandler(Protocol):
+    """A handler that has something to do when nothing waits in a shard."""
+
+    def quiet(self, ctx: Context, subscription: Subscription, shard_id: str, *, ended: bool) -> float | None:
+        """All of the shard was handled; when it has `ended`, this comes before its children are read. In how many seconds to ask
+        again; None: when there was something. NotNow: soon.
         """
 
 
@@ -265,10 +277,16 @@ class _Reader:
         )
         records = batch.records
         if not records:
+            again: float | None = None
+            if wanted.watches_quiet and isinstance(self._handler, QuietHandler):
+                try:
+                    again = self._handler.quiet(ctx, wanted, self._shard_id, ended=batch.ended)
+                except NotNow:
+                    return NOT_NOW_WAIT_SECONDS
             if batch.ended or batch.position != checkpoint.position:
                 self._save(ctx, Checkpoint(batch.position, ended=batch.ended))
                 return 0.0
-            return None
+            return again
         now = ctx.clock.now()
         wait = self._window_left(len(records), limit, now)
         if wait > 0 and not batch.ended and not checkpoint.attempts:

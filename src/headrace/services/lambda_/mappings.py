@@ -15,7 +15,18 @@ from headrace.kit import arn as arns
 from headrace.layers.once import trace_id
 from headrace.operation import Context
 from headrace.ports import SourceRecord
-from headrace.services.lambda_ import destinations, event_counts, filters, invocations, limits, naming, reports, rules, state
+from headrace.services.lambda_ import (
+    destinations,
+    event_counts,
+    filters,
+    invocations,
+    limits,
+    naming,
+    reports,
+    rules,
+    state,
+    windows,
+)
 from headrace.services.lambda_.errors import ServiceException, TooManyRequestsException
 from headrace.services.lambda_.invocations import RUNTIME
 from headrace.services.lambda_.naming import FunctionName
@@ -54,6 +65,7 @@ def subscription(mapping: Mapping) -> Subscription:
         age_max_seconds=None if mapping.age_seconds_max < 0 else float(mapping.age_seconds_max),
         bisect=mapping.bisect,
         fixed_batches=True,
+        watches_quiet=mapping.tumbling_seconds > 0,
     )
 
 
@@ -67,6 +79,7 @@ class Deliveries:
 
     def __init__(self) -> None:
         self._polled = event_counts.Polled()
+        self._windows = windows.Windows()
 
     def handle(self, ctx: Context, subscription: Subscription, shard_id: str, records: Sequence[SourceRecord]) -> Outcome:
         """Filter, invoke, judge."""
@@ -83,15 +96,11 @@ class Deliveries:
             return Outcome()
         age_ms = max(0.0, ctx.clock.now() - wanted[-1].arrived_at) * 1000
         RUNTIME.reporter.metrics(ctx, reports.count("IteratorAge", mapping.function, age_ms, "Milliseconds"))
-        outcome = Outcome()
-        for part, payload in _events(wanted):
-            trace = trace_id(batch_id(subscription, shard_id, part), ctx.ids.hex(16), part[0].arrived_at)
-            outcome = _invoke(ctx, mapping, target, part, payload, trace)
-            if outcome.error is not None:
-                break
-        if outcome.error is not None and outcome.failed_from is None and part[0] is not wanted[0]:
-            # The parts before this one are done.
-            outcome = Outcome(outcome.error, part[0].sequence_number)
+        invoke = _invoker(ctx, subscription, shard_id, mapping, target)
+        if mapping.tumbling_seconds:
+            outcome = self._windows.handle(ctx, mapping, shard_id, wanted, invoke)
+        else:
+            outcome = _in_parts(wanted, invoke)
         # The batch is done once this returns, and then its log must not be lost, either.
         RUNTIME.reporter.flush()
         note(ctx, mapping, OK if outcome.error is None else PROBLEM)
@@ -121,6 +130,45 @@ class Deliveries:
         self._polled.forget(mapping, shard_id, records)
         event_counts.report(ctx, mapping, Polled=len(new), FilteredOut=len(new - passed))
         event_counts.report(ctx, mapping, **{"OnFailureDestinationDelivered" if sent else "Dropped": len(left)})
+
+    def quiet(self, ctx: Context, subscription: Subscription, shard_id: str, *, ended: bool) -> float | None:
+        """Nothing waits in a shard: a tumbling window may be over."""
+        read = ctx.snapshot(lambda inner: _target(inner, subscription.id))
+        if read is None:
+            raise NotNow
+        mapping, target = read
+        try:
+            return self._windows.quiet(
+                ctx, mapping, shard_id, _invoker(ctx, subscription, shard_id, mapping, target), ended=ended
+            )
+        finally:
+            RUNTIME.reporter.flush()
+
+
+def _in_parts(records: Sequence[SourceRecord], invoke: windows.Invoke) -> Outcome:
+    """Invoke with the records in as many events as they need."""
+    for part, payload in _events(records):
+        outcome, _ = invoke(part, payload, "")
+        if outcome.error is None:
+            continue
+        if outcome.failed_from is None and part[0] is not records[0]:
+            # The parts before this one are done.
+            return Outcome(outcome.error, part[0].sequence_number)
+        return outcome
+    return Outcome()
+
+
+def _invoker(
+    ctx: Context, subscription: Subscription, shard_id: str, mapping: Mapping, target: invocations.Target
+) -> windows.Invoke:
+    """What invokes the function for records of a shard; the same records (or name) have the same trace each time."""
+
+    def invoke(records: Sequence[SourceRecord], payload: bytes, name: str) -> tuple[Outcome, bytes]:
+        name = name or batch_id(subscription, shard_id, records)
+        trace = trace_id(name, ctx.ids.hex(16), records[0].arrived_at if records else ctx.clock.now())
+        return _invoke(ctx, mapping, target, records, payload, trace)
+
+    return invoke
 
 
 def _target(ctx: Context, mapping_id: str) -> tuple[Mapping, invocations.Target] | None:
@@ -152,7 +200,8 @@ def _events(records: Sequence[SourceRecord]) -> Iterator[tuple[Sequence[SourceRe
 
 def _invoke(
     ctx: Context, mapping: Mapping, target: invocations.Target, records: Sequence[SourceRecord], payload: bytes, trace: str
-) -> Outcome:
+) -> tuple[Outcome, bytes]:
+    """What became of the records, and the function's answer."""
     arn = naming.named_arn(function_of(mapping))
     for wait in range(THROTTLE_WAITS_MAX):
         try:
@@ -168,14 +217,15 @@ def _invoke(
     event_counts.report(ctx, mapping, Invoked=len(records))
     if outcome.error is not None:
         event_counts.report(ctx, mapping, FailedInvoke=len(records))
-        return Outcome(rules.error_of(outcome.payload))
+        return Outcome(rules.error_of(outcome.payload)), outcome.payload
     if not mapping.report_failures:
-        return Outcome()
+        return Outcome(), outcome.payload
     numbers = [record.sequence_number for record in records]
     failed, number = rules.failed_items(outcome.payload, numbers)
     if failed:
         event_counts.report(ctx, mapping, FailedInvoke=len(records) - (numbers.index(number) if number in numbers else 0))
-    return Outcome("the function reported batch item failures", number) if failed else Outcome()
+    judged = Outcome("the function reported batch item failures", number) if failed else Outcome()
+    return judged, outcome.payload
 
 
 def note(ctx: Context, mapping: Mapping, result: str) -> None:

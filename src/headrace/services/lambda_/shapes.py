@@ -136,7 +136,7 @@ def mapping(ctx: Context, kept: Mapping, state: str | None = None) -> dict[str, 
             "MaximumRecordAgeInSeconds": kept.age_seconds_max,
             "MaximumRetryAttempts": kept.attempts_retried_max,
             "BisectBatchOnFunctionError": kept.bisect,
-            "TumblingWindowInSeconds": 0,
+            "TumblingWindowInSeconds": kept.tumbling_seconds,
             "DestinationConfig": {"OnFailure": {"Destination": kept.on_failure} if kept.on_failure else {}},
             "LastProcessingResult": kept.last_result,
         }

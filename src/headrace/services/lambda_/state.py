@@ -16,6 +16,7 @@
 ("lambda", "layer", account, region, name, number)                → Layer
 ("lambda", "layer-last", account, region, name)                   → int: the last number given to a version of the layer
 ("lambda", "mapping", id)                                         → Mapping
+("lambda", "window", mapping, shard)                              → Window: the tumbling window that is open
 ("lambda", "mapping-of", account, region, id)                     → True: the index of an account's mappings
 queue ("lambda", "events")                                        → events.Event: asynchronous invocations
 tags of the ARN                                                   → layers.tags
@@ -184,8 +185,18 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True):
     concurrency_max: int | None = None
     pollers: tuple[int, int] | None = None
     metrics: list[str] = []
+    tumbling_seconds: int = 0
     modified_at: float
     last_result: str = "No records processed"
+
+
+class Window(msgspec.Struct, frozen=True):
+    """A tumbling window: the function's state as JSON, with all records up to `upto` in it."""
+
+    start: int
+    end: int
+    state: bytes = b"{}"
+    upto: str = ""
 
 
 FUNCTIONS = Records(("lambda", "function"), Function)
@@ -204,6 +215,7 @@ USAGES = Records(("lambda", "usage"), Usage)
 LAYERS = Records(("lambda", "layer"), Layer)
 LAYER_LAST = Records(("lambda", "layer-last"), int)
 MAPPINGS = Records(("lambda", "mapping"), Mapping)
+WINDOWS = Records(("lambda", "window"), Window)
 MAPPINGS_OF = Records(("lambda", "mapping-of"), bool)
 EVENTS = ("lambda", "events")
 MAPPINGS_TOPIC = b"lambda:mappings"
@@ -329,6 +341,7 @@ def find_mapping(ctx: Context, mapping_id: str) -> Mapping:
 
 def delete_mapping(ctx: Context, mapping: Mapping) -> None:
     """Remove a mapping."""
+    WINDOWS.delete_all(ctx.tx, mapping.id)
     MAPPINGS.delete(ctx.tx, mapping.id)
     MAPPINGS_OF.delete(ctx.tx, mapping.account, mapping.region, mapping.id)
     ctx.tx.announce(MAPPINGS_TOPIC)

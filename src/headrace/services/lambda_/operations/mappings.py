@@ -25,11 +25,11 @@ def create_event_source_mapping(
     bisect_batch_on_function_error: bool | None = None, maximum_retry_attempts: int | None = None,
     tags: dict[str, str] | None = None, function_response_types: list[str] | None = None,
     scaling_config: dict[str, Any] | None = None, provisioned_poller_config: dict[str, Any] | None = None,
-    metrics_config: dict[str, Any] | None = None,
+    metrics_config: dict[str, Any] | None = None, tumbling_window_in_seconds: int | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Feed a function from a DynamoDB stream, a Kinesis stream or an SQS queue.
 
-    Differs from AWS: no Kafka, MQ or DocumentDB, and no tumbling windows.
+    Differs from AWS: no Kafka, MQ or DocumentDB.
     """
     name = naming.parse(ctx, function_name)
     state.resolve(ctx.tx, name)
@@ -56,7 +56,7 @@ def create_event_source_mapping(
         destination_config=destination_config, age_seconds_max=maximum_record_age_in_seconds,
         bisect=bisect_batch_on_function_error, attempts_retried_max=maximum_retry_attempts,
         response_types=function_response_types, scaling=scaling_config, provisioned=provisioned_poller_config,
-        metrics=metrics_config,
+        metrics=metrics_config, tumbling_seconds=tumbling_window_in_seconds,
     )  # fmt: skip
     mapping = Mapping(
         id=ctx.ids.uuid(),
@@ -88,7 +88,7 @@ def update_event_source_mapping(
     maximum_record_age_in_seconds: int | None = None, bisect_batch_on_function_error: bool | None = None,
     maximum_retry_attempts: int | None = None, function_response_types: list[str] | None = None,
     scaling_config: dict[str, Any] | None = None, provisioned_poller_config: dict[str, Any] | None = None,
-    metrics_config: dict[str, Any] | None = None,
+    metrics_config: dict[str, Any] | None = None, tumbling_window_in_seconds: int | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Change what is given. Reading goes on where it was."""
     old = state.find_mapping(ctx, uuid)
@@ -100,10 +100,12 @@ def update_event_source_mapping(
         destination_config=destination_config, age_seconds_max=maximum_record_age_in_seconds,
         bisect=bisect_batch_on_function_error, attempts_retried_max=maximum_retry_attempts,
         response_types=function_response_types, scaling=scaling_config, provisioned=provisioned_poller_config,
-        metrics=metrics_config,
+        metrics=metrics_config, tumbling_seconds=tumbling_window_in_seconds,
     )  # fmt: skip
     changed = msgspec.structs.replace(old, modified_at=ctx.clock.now(), **settings)
     _check_together(changed)
+    if old.tumbling_seconds and not changed.tumbling_seconds:
+        state.WINDOWS.delete_all(ctx.tx, uuid)
     state.put_mapping(ctx, changed)
     doing = "Updating" if changed.enabled == old.enabled else "Enabling" if changed.enabled else "Disabling"
     return shapes.mapping(ctx, changed, doing)
@@ -234,6 +236,12 @@ def _patterns(criteria: dict[str, Any]) -> list[str]:
 def _check_together(mapping: Mapping) -> None:
     if mapping.age_seconds_max != -1 and mapping.age_seconds_max < 60:
         raise InvalidParameterValueException("Minimum record age must be 60 seconds, or -1 for no limit.")
+    if mapping.tumbling_seconds and mapping.parallel > 1:
+        raise InvalidParameterValueException("Tumbling windows can't be used with a ParallelizationFactor greater than 1.")
+    if mapping.tumbling_seconds and mappings.source_service(mapping.source_arn) == "sqs":
+        raise InvalidParameterValueException(
+            "Unsupported 'TumblingWindowInSeconds' parameter for given event source mapping type."
+        )
     if mappings.source_service(mapping.source_arn) != "sqs":
         # Streams' readers are as many as there are shards and ParallelizationFactor says.
         for member, given in (("ScalingConfig", mapping.concurrency_max), ("ProvisionedPollerConfig", mapping.pollers)):
