@@ -146,6 +146,35 @@ def test_bulk_put__is_seen_by_indexes_and_streams(loader: Loader, client: Client
     ]  # fmt: skip
 
 
+def test_bulk_put__is_seen_by_metrics_insights_and_recovery(loader: Loader, client: Client, server: HeadraceServer) -> None:
+    db, watch = loader.db, client("cloudwatch")
+    db.update_contributor_insights(TableName="there", ContributorInsightsAction="ENABLE")
+    db.update_continuous_backups(TableName="there", PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True})
+    server.advance(2)
+    before = server.page("/_headrace/clock")["now"]
+    server.advance(2)
+    large = {"Item": {"id": {"S": "b"}, "n": {"N": "1"}, "v": {"S": "x" * 2048}}}
+    loader.object("in/1", *[line(n) for n in range(1, 6)], json.dumps(large))
+    loader.ended(loader.start())
+    end = server.page("/_headrace/clock")["now"]
+    asked = {"StartTime": end - 3600, "EndTime": end + 120, "Period": 60}
+
+    def used() -> float:
+        points = watch.get_metric_statistics(
+            Namespace="AWS/DynamoDB", MetricName="ConsumedWriteCapacityUnits", Statistics=["Sum"],
+            Dimensions=[{"Name": "TableName", "Value": "there"}], **asked,
+        )["Datapoints"]  # fmt: skip
+        return sum(float(point["Sum"]) for point in points)
+
+    eventually(lambda: used() == 8.0, 30)
+    rule = db.describe_contributor_insights(TableName="there")["ContributorInsightsRuleList"][0]
+    report = watch.get_insight_rule_report(RuleName=rule, MaxContributorCount=5, **asked)
+    assert [(one["Keys"], one["ApproximateAggregateValue"]) for one in report["Contributors"]] == [(["a"], 5.0), (["b"], 3.0)]
+    db.restore_table_to_point_in_time(SourceTableName="there", TargetTableName="then", RestoreDateTime=before)
+    eventually(lambda: db.describe_table(TableName="then")["Table"]["TableStatus"] == "ACTIVE", 40)
+    assert (db.scan(TableName="then")["Count"], len(loader.items())) == (0, 6)
+
+
 def changes(streams: Any, arn: str) -> list[tuple[str, str]]:
     found = []
     for shard in streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]:
