@@ -1,4 +1,4 @@
-"""The policies of functions, for who authorises requests: the port `ResourcePolicies`."""
+"""The policies of functions and layers, for who authorises requests: the port `ResourcePolicies`."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,14 +10,18 @@ from headrace.store.api import ReadTransaction
 
 
 class FunctionPolicies:
-    """A function, each of its versions and each alias has a policy of its own; so AddPermission's Qualifier says."""
+    """A function, each of its versions and each alias has a policy of its own; so AddPermission's Qualifier says. Of layers each
+    version has one.
+    """
 
     def policies(self, tx: ReadTransaction, arn: str) -> Sequence[str]:
-        """The document that speaks for a function, a version or an alias."""
+        """The document that speaks for a function, a version, an alias, or a version of a layer."""
         _, _, _, region, account, resource = arn.split(":", 5)
         kind, _, named = resource.partition(":")
         name, _, qualifier = named.partition(":")
         kept = state.POLICIES.get(tx, account, region, name, qualifier) if kind == "function" else None
+        if kind == "layer" and qualifier.isdigit():
+            kept = state.LAYER_POLICIES.get(tx, account, region, name, int(qualifier))
         return () if kept is None else (json.dumps({"Version": "2012-10-17", "Statement": kept.statements}),)
 
     def any_kept(self, tx: ReadTransaction) -> bool:

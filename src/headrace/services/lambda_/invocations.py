@@ -242,9 +242,10 @@ def target(ctx: Context, name: FunctionName) -> Target:
 
 
 def layer_code(ctx: Context, arn: str) -> Code:
-    """The package of a layer's version."""
+    """The package of a layer's version, of whatever account: who may use it is asked when a function is given it."""
     *head, name, number = arn.split(":")
-    layer = state.LAYERS.get(ctx.tx, ctx.account, ctx.region, name, int(number)) if number.isdigit() and len(head) == 6 else None
+    whole = number.isdigit() and len(head) == 6 and head[3] == ctx.region
+    layer = state.LAYERS.get(ctx.tx, head[4], ctx.region, name, int(number)) if whole else None
     if layer is None:
         raise InvalidParameterValueException(f"Layer version {arn} does not exist.")
     return layer.code

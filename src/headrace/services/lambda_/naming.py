@@ -66,6 +66,16 @@ def layer_arn(place: Place, name: str, version: int | None = None) -> str:
     return arn("lambda", place.region, place.account, f"layer:{name}" + (f":{version}" if version else ""))
 
 
+def parse_layer(place: Place, text: str) -> str:
+    """The name of a layer of this account and region, from its name or its ARN."""
+    parts = text.split(":")
+    if len(parts) > 1 and (len(parts) != 7 or parts[5] != "layer" or (parts[4], parts[3]) != (place.account, place.region)):
+        raise InvalidParameterValueException(
+            f"The layer {text} is not in this account and region: {place.account}, {place.region}"
+        )
+    return parts[-1]
+
+
 def mapping_arn(place: Place, mapping_id: str) -> str:
     """The ARN of an event source mapping."""
     return arn("lambda", place.region, place.account, f"event-source-mapping:{mapping_id}")

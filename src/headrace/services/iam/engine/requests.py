@@ -167,8 +167,9 @@ def _lambda(action: str, parameters: Mapping[str, Any], place: Place) -> Sequenc
         found.append(Need(action, _function(name, parameters.get("Qualifier"), place)))
     elif parameters.get("LayerName"):
         version = parameters.get("VersionNumber")
-        layer = parameters["LayerName"].rpartition("layer:")[2]
-        found.append(Need(action, (place.arn("lambda", f"layer:{layer}" + (f":{version}" if version else "")),)))
+        where, layer = place.taken_apart(parameters["LayerName"])
+        layer = layer.removeprefix("layer:") + (f":{version}" if version else "")
+        found.append(Need(action, (where.arn("lambda", f"layer:{layer}"),)))
     elif parameters.get("Resource"):
         resource = parameters["Resource"]
         plain = "layer:" in resource or "event-source-mapping:" in resource

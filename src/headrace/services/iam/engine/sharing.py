@@ -17,7 +17,7 @@ _MESSAGES = (
 )  # fmt: skip
 _FUNCTIONS = (
     "Invoke", "InvokeAsync", "InvokeWithResponseStream", "GetFunction", "GetFunctionConfiguration", "GetAlias", "ListAliases",
-    "ListVersionsByFunction", "UpdateFunctionCode", "PublishVersion",
+    "ListVersionsByFunction", "UpdateFunctionCode", "PublishVersion", "GetLayerVersion", "GetLayerVersionByArn",
 )  # fmt: skip
 _TOPICS = (
     "Publish", "PublishBatch", "Subscribe", "GetTopicAttributes", "SetTopicAttributes", "AddPermission", "RemovePermission",
@@ -80,5 +80,5 @@ _FINDERS: Mapping[str, Callable[[Mapping[str, Any], str], bool]] = {
     "sqs": _by_url,
     "sns": _by_arn("TopicArn", "TargetArn"),
     "s3": _by_bucket,
-    "lambda": _by_arn("FunctionName"),
+    "lambda": _by_arn("FunctionName", "LayerName", "Arn"),
 }

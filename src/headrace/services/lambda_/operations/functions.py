@@ -38,6 +38,7 @@ def create_function(
     settings = _settings(environment, layers, ephemeral_storage, logging_config, dead_letter_config, tracing_config, timeout)
     rules.check_runtime(runtime)
     ctx.snapshot(lambda inner: _refuse_existing(inner, name))
+    _check_others_layers(ctx, layers or [])
     invocations.check_role(ctx, role, name.name)
     package = packages.take(ctx, code)
 
@@ -137,6 +138,7 @@ def update_function_configuration(
     changes.update({key: value for key, value in plain.items() if value is not None})
     if runtime is not None:
         changes["runtime"] = rules.check_runtime(runtime)
+    _check_others_layers(ctx, layers or [])
     if snap_start is not None:
         changes["snap_start"] = snap_start.get("ApplyOn") or "None"
     if role is not None:
@@ -255,6 +257,15 @@ def _check_layers(ctx: Context, version: Version) -> None:
         raise InvalidParameterValueException("Cannot reference more than 5 layers.")
     for layer in version.layers:
         invocations.layer_code(ctx, layer)
+
+
+def _check_others_layers(ctx: Context, layers: list[str]) -> None:
+    """AccessDenied unless the caller may have the layers of other accounts. In its own account a function may have all."""
+    for layer in layers:
+        head, _, number = layer.rpartition(":")
+        if head.count(":") == 6 and head.split(":")[4] != ctx.account and number.isdigit():
+            wanted = {"LayerName": head, "VersionNumber": int(number)}
+            ctx.ports.authority.check(ctx, ctx.principal, "lambda", "GetLayerVersion", wanted)
 
 
 def _changed(ctx: Context, version: Version, changes: dict[str, Any]) -> Version:

@@ -6,10 +6,12 @@ from typing import Any
 from headrace.kit.arn import arn
 from headrace.layers import tags as tag_layer
 from headrace.operation import Context, operation
-from headrace.services.lambda_ import naming, shapes, state
+from headrace.ports import RESOURCE_POLICIES_TOPIC
+from headrace.services.lambda_ import limits, naming, shapes, state
 from headrace.services.lambda_.errors import (
     CodeSigningConfigNotFoundException,
     InvalidParameterValueException,
+    PolicyLengthExceededException,
     PreconditionFailedException,
     ResourceConflictException,
     ResourceNotFoundException,
@@ -154,7 +156,11 @@ def add_layer_version_permission(
     ctx: Context, *, layer_name: str, version_number: int, statement_id: str, action: str, principal: str,
     organization_id: str | None = None, revision_id: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Let others use a layer. Differs from AWS: kept and shown; functions use the layers of their own account."""
+    """Let another account, or all of them, use a version of a layer. Differs from AWS: there are no organizations, so a statement
+    for one lets nobody in.
+    """
+    if action != "lambda:GetLayerVersion":
+        raise InvalidParameterValueException(f"{action} is not an action on layers: lambda:GetLayerVersion is.")
     key = _layer_key(ctx, layer_name, version_number)
     policy = state.LAYER_POLICIES.get(ctx.tx, *key) or Policy("", [])
     if revision_id is not None and revision_id != policy.revision_id:
@@ -172,7 +178,10 @@ def add_layer_version_permission(
     if organization_id is not None:
         statement["Condition"] = {"StringEquals": {"aws:PrincipalOrgID": organization_id}}
     policy = Policy(ctx.ids.uuid(), [*policy.statements, statement])
+    if len(_policy_text(policy).encode()) > limits.POLICY_BYTES_MAX:
+        raise PolicyLengthExceededException(f"The final policy size is bigger than the limit ({limits.POLICY_BYTES_MAX}).")
     state.LAYER_POLICIES.put(ctx.tx, policy, *key)
+    ctx.tx.announce(RESOURCE_POLICIES_TOPIC)
     return {"Statement": json.dumps(statement, separators=(",", ":")), "RevisionId": policy.revision_id}
 
 
@@ -192,6 +201,7 @@ def remove_layer_version_permission(
         state.LAYER_POLICIES.put(ctx.tx, Policy(ctx.ids.uuid(), left), *key)
     else:
         state.LAYER_POLICIES.delete(ctx.tx, *key)
+    ctx.tx.announce(RESOURCE_POLICIES_TOPIC)
 
 
 @operation(read_only=True)
@@ -200,8 +210,11 @@ def get_layer_version_policy(ctx: Context, *, layer_name: str, version_number: i
     policy = state.LAYER_POLICIES.get(ctx.tx, *_layer_key(ctx, layer_name, version_number))
     if policy is None:
         raise ResourceNotFoundException("No policy is associated with the given resource.")
-    text = json.dumps({"Version": "2012-10-17", "Id": "default", "Statement": policy.statements}, separators=(",", ":"))
-    return {"Policy": text, "RevisionId": policy.revision_id}
+    return {"Policy": _policy_text(policy), "RevisionId": policy.revision_id}
+
+
+def _policy_text(policy: Policy) -> str:
+    return json.dumps({"Version": "2012-10-17", "Id": "default", "Statement": policy.statements}, separators=(",", ":"))
 
 
 def _qualified_arn(name: FunctionName) -> str:
@@ -209,7 +222,7 @@ def _qualified_arn(name: FunctionName) -> str:
 
 
 def _layer_key(ctx: Context, layer_name: str, number: int) -> tuple[str, str, str, int]:
-    name = layer_name.rpartition(":")[2]
+    name = naming.parse_layer(ctx, layer_name)
     if state.LAYERS.get(ctx.tx, ctx.account, ctx.region, name, number) is None:
         raise ResourceNotFoundException(f"Layer version {naming.layer_arn(ctx, name, number)} does not exist.")
     return ctx.account, ctx.region, name, number

@@ -3,6 +3,7 @@
 from typing import Any
 
 from headrace.operation import Context, operation
+from headrace.ports import RESOURCE_POLICIES_TOPIC
 from headrace.services.lambda_ import downloads, limits, naming, packages, shapes, state
 from headrace.services.lambda_.errors import InvalidParameterValueException, ResourceNotFoundException
 from headrace.services.lambda_.state import Layer
@@ -15,7 +16,7 @@ def publish_layer_version(
     license_info: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Keep a package under the next number of a layer's name."""
-    name = layer_name.rpartition(":")[2]
+    name = naming.parse_layer(ctx, layer_name)
     package = packages.take(ctx, content)
 
     def make(inner: Context) -> dict[str, Any]:
@@ -34,7 +35,7 @@ def publish_layer_version(
 @operation(read_only=True)
 def get_layer_version(ctx: Context, *, layer_name: str, version_number: int) -> dict[str, Any]:
     """One version of a layer, and where its package can be fetched from for ten minutes."""
-    return _whole(ctx, _find(ctx, layer_name.rpartition(":")[2], version_number))
+    return _whole(ctx, _find(ctx, naming.parse_layer(ctx, layer_name), version_number))
 
 
 @operation(read_only=True)
@@ -43,13 +44,16 @@ def get_layer_version_by_arn(ctx: Context, *, arn: str) -> dict[str, Any]:
     head, _, number = arn.rpartition(":")
     if not number.isdigit():
         raise InvalidParameterValueException(f"{arn} is not the ARN of a layer's version")
-    return _whole(ctx, _find(ctx, head.rpartition(":")[2], int(number)))
+    return _whole(ctx, _find(ctx, naming.parse_layer(ctx, head), int(number)))
 
 
 @operation
 def delete_layer_version(ctx: Context, *, layer_name: str, version_number: int) -> None:
     """Remove one version. Differs from AWS: functions that use it can't start any more."""
-    state.LAYERS.delete(ctx.tx, ctx.account, ctx.region, layer_name.rpartition(":")[2], version_number)
+    key = (ctx.account, ctx.region, naming.parse_layer(ctx, layer_name), version_number)
+    state.LAYERS.delete(ctx.tx, *key)
+    state.LAYER_POLICIES.delete(ctx.tx, *key)
+    ctx.tx.announce(RESOURCE_POLICIES_TOPIC)
 
 
 @operation(read_only=True, accepts=("compatible_runtime", "compatible_architecture"))
@@ -57,7 +61,7 @@ def list_layer_versions(
     ctx: Context, *, layer_name: str, marker: str | None = None, max_items: int | None = None
 ) -> dict[str, Any]:
     """The versions of a layer, the newest first."""
-    name = layer_name.rpartition(":")[2]
+    name = naming.parse_layer(ctx, layer_name)
     limit = min(max_items or limits.PAGE_ITEMS_MAX, limits.PAGE_ITEMS_MAX)
     place = (ctx.account, ctx.region, name)
     after = (*place, int(marker)) if marker and marker.isdigit() else None
