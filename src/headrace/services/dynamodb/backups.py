@@ -12,10 +12,11 @@ from headrace.layers import lease as leases
 from headrace.layers.records import Records
 from headrace.operation import Context
 from headrace.ports import Scope
-from headrace.services.dynamodb import counts, encryption, errors, jobs, rules, shapes, state, throughput
+from headrace.services.dynamodb import counts, encryption, errors, jobs, rules, shapes, state, throughput, vector_rules
 from headrace.services.dynamodb.counts import Counted
 from headrace.services.dynamodb.jobs import Job
 from headrace.services.dynamodb.state import IndexRow, Table, TableRow
+from headrace.services.dynamodb.vectors import VectorRow
 
 
 class Backup(msgspec.Struct, omit_defaults=True):
@@ -121,13 +122,15 @@ def make_table(ctx: Context, source: TableRow, target: str, overrides: Mapping[s
     indexes = [
         index for index in source.indexes if _stays(index, overrides.get("local") if index.local else overrides.get("everywhere"))
     ]
-    used = rules.used_attributes(source.partition, source.sort, indexes)
+    vectors = _vectors_left(source, billing, overrides.get("vectors"))
+    used = rules.used_attributes(source.partition, source.sort, indexes, vectors)
     row = TableRow(
         id=state.next_number(ctx.tx), name=target, uuid=ctx.ids.uuid(), created_at=ctx.clock.now(),
         definitions={name: kind for name, kind in source.definitions.items() if name in used}, partition=source.partition,
         sort=source.sort, billing=billing, read_units=read_units, write_units=write_units, table_class=source.table_class,
         indexes=[msgspec.structs.replace(index, filling=False, decreases=[]) for index in indexes],
         indexes_made=source.indexes_made, making=True, restored=restored, key_arn=source.key_arn,
+        vectors=[msgspec.structs.replace(index, filling=False) for index in vectors],
     )  # fmt: skip
     if overrides.get("encryption") is not None:
         row.key_arn = encryption.key_arn(ctx, overrides["encryption"])
@@ -151,6 +154,14 @@ def _stays(index: IndexRow, wanted: Sequence[Mapping[str, Any]] | None) -> bool:
                 )
             return True
     return False
+
+
+def _vectors_left(source: TableRow, billing: str, wanted: Sequence[Mapping[str, Any]] | None) -> list[VectorRow]:
+    """The vector indexes that are restored: overrides may leave some out, and make no others."""
+    names = {index.name for index in source.vectors} if wanted is None else {one["IndexName"] for one in wanted}
+    left = [index for index in source.vectors if index.name in names]
+    vector_rules.check_billing(billing, left)
+    return left
 
 
 def finish_table(ctx: Context, job: Job, lease: leases.Lease) -> bool:
@@ -204,8 +215,9 @@ def described(ctx: Scope, backup: Backup) -> dict[str, Any]:
     for name, members in (
         ("LocalSecondaryIndexes", ("IndexName", "KeySchema", "Projection")),
         ("GlobalSecondaryIndexes", ("IndexName", "KeySchema", "Projection", "ProvisionedThroughput")),
+        ("VectorIndexes", shapes.VECTOR_MEMBERS),
     ):
-        listed = [{member: index[member] for member in members} for index in whole.get(name, ())]
+        listed = [{member: index[member] for member in members if member in index} for index in whole.get(name, ())]
         for index in listed:
             if "ProvisionedThroughput" in index:
                 index["ProvisionedThroughput"] = {

@@ -266,7 +266,7 @@ def _write(ctx: Context, row: Bulk, table: Table, found: _Found, wanted: _Put) -
     item = wanted.item
     place, new = items.take(table, item)
     old = ctx.tx.get(table.prefix + place)
-    before = None if old is None or not (guard or table.indexes) else items.decode(old)
+    before = None if old is None or not (guard or table.indexed) else items.decode(old)
     if guard and not guard.passes(before):
         existing = {} if old is None else {"ExistingItem": items.raw(old)}
         _tell(ctx, row, bulk_reports.UNMET, found, {"Item": item, **existing})

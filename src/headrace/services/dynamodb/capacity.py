@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+from headrace.services.dynamodb import limits
 from headrace.services.dynamodb.engine import keys
 from headrace.services.dynamodb.engine.values import Item
 from headrace.services.dynamodb.state import Index, Table
+from headrace.services.dynamodb.vectors import changed_bytes
 
 _WRITE_UNIT_BYTES = 1024
 _READ_UNIT_BYTES = 4096
@@ -41,8 +43,12 @@ def consumed(wanted: str | None, table: Table, units: float, *, index: Index | N
 def written(wanted: str | None, table: Table, units: float, before: Item | None, after: Item | None) -> dict[str, Any] | None:
     """ConsumedCapacity of a write: each index entry that is made, moved or removed counts as well."""
     answer = consumed(wanted, table, units)
-    if answer is None or not table.indexes:
+    if answer is None or not table.indexed:
         return answer
+    if wanted == "INDEXES":
+        vectors = {index.row.name: vector_bytes(changed_bytes(index, before, after)) for index in table.vectors}
+        if any(vectors.values()):
+            answer["VectorIndexes"] = {name: {"VectorWriteRequestBytes": used} for name, used in vectors.items() if used}
     for index in table.indexes:
         name = index.row.name
         extra = index_units(index, units, before, after)
@@ -53,6 +59,11 @@ def written(wanted: str | None, table: Table, units: float, before: Item | None,
             kind = "LocalSecondaryIndexes" if index.row.local else "GlobalSecondaryIndexes"
             answer.setdefault(kind, {})[name] = {"CapacityUnits": extra}
     return answer
+
+
+def vector_bytes(size_bytes: int) -> float:
+    """What vectors are metered by: whole KiB."""
+    return float(-(-size_bytes // limits.VECTOR_UNIT_BYTES) * limits.VECTOR_UNIT_BYTES)
 
 
 def index_units(index: Index, units: float, before: Item | None, after: Item | None) -> float:

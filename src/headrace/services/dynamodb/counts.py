@@ -27,8 +27,10 @@ def of_table(tx: ReadTransaction, table: Table) -> Counted:
 def of_indexes(tx: ReadTransaction, table: Table) -> dict[str, Counted]:
     """The counts of a table's indexes by their names: exact, as they are kept with every write."""
     found = {}
-    for index in table.indexes:
-        raw = None if index.count is None else tx.get(index.count)
+    kept = [(index.row.name, index.count) for index in table.indexes]
+    kept += [(index.row.name, index.count) for index in table.vectors]
+    for name, key in kept:
+        raw = None if key is None else tx.get(key)
         if raw is not None:
-            found[index.row.name] = Counted(int.from_bytes(raw[:8], "big"), int.from_bytes(raw[8:], "big"))
+            found[name] = Counted(int.from_bytes(raw[:8], "big"), int.from_bytes(raw[8:], "big"))
     return found

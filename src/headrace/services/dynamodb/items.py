@@ -15,6 +15,7 @@ from headrace.services.dynamodb import history, limits, state
 from headrace.services.dynamodb.engine import keys, values
 from headrace.services.dynamodb.engine.values import Item
 from headrace.services.dynamodb.state import Index, Table
+from headrace.services.dynamodb.vectors import VectorIndex
 from headrace.store.api import Transaction
 
 INSERT, MODIFY, REMOVE = 0, 1, 2
@@ -80,11 +81,13 @@ def write(
         return
     else:
         event = MODIFY
-    if table.indexes:
+    if table.indexed:
         if before is None and old is not None:
             before = decode(old)
         sizes = (0 if old is None else size_of(old), 0 if new is None else size_of(new))
         _write_entries(tx, table, place, before, None if new is None else item, sizes)
+        for vector in table.vectors:
+            _write_vector(tx, vector, place, before, None if new is None else item)
     if new is None:
         tx.clear(table.prefix + place)
     else:
@@ -171,6 +174,19 @@ def _write_entries(
             tx.set(index.prefix + new_entry + place, place)
 
 
+def _write_vector(tx: Transaction, index: VectorIndex, place: bytes, before: Item | None, item: Item | None) -> None:
+    old, new = index.entry_if_any(before), None if item is None else index.entry(item)
+    # An index that is filled may not have reached the item yet; then its entry is neither there nor counted.
+    there = old is not None and (not index.row.filling or tx.get(index.prefix + old.place + place) is not None)
+    old_bytes = index.stored_bytes(before) if there and before is not None else 0
+    new_bytes = index.stored_bytes(item) if new is not None and item is not None else 0
+    count_entries(tx, index.count, (new is not None) - there, new_bytes - old_bytes)
+    if old is not None and there and (new is None or new.place != old.place):
+        tx.clear(index.prefix + old.place + place)
+    if new is not None and (new != old or not there):
+        tx.set(index.prefix + new.place + place, new.value)
+
+
 def entry_size(index: Index, item: Item, size_bytes: int) -> int:
     """The size of what an index shows of an item of this size."""
     if index.projected is None:
@@ -207,6 +223,8 @@ def expiry_of(table: Table, item: Item) -> int | None:
 
 def check_index_keys(table: Table, item: Item) -> None:
     """ValidationException when an attribute of the item can't be the key of an index that it belongs to."""
+    for vector in table.vectors:
+        vector.entry(item)
     mismatch = None
     for index in table.indexes:
         for key in index.schema.keys:
@@ -223,6 +241,6 @@ def take(table: Table, item: Item) -> tuple[bytes, bytes]:
     """(place, what is to be kept) of an item that a caller gave; ValidationException when it is not right."""
     size_bytes = values.take_item(item)
     place = keys.of_item(table.schema, item)
-    if table.indexes:
+    if table.indexed:
         check_index_keys(table, item)
     return place, encode(item, size_bytes)

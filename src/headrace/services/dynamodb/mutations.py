@@ -28,7 +28,7 @@ class Change:
         self.old = old
         self.new = new
         self.item = item
-        self.before = items.decode(old) if before is None and old is not None and table.indexes else before
+        self.before = items.decode(old) if before is None and old is not None and table.indexed else before
 
 
 def refuse_key_updates(table: Table, update: syntax.Update, binding: Binding) -> None:
@@ -55,7 +55,7 @@ def updated(
             size_bytes += _size_change(name, start.get(name), after.get(name))
     if size_bytes > limits.ITEM_SIZE_MAX_BYTES:
         raise ValidationException("Item size to update has exceeded the maximum allowed size")
-    if table.indexes:
+    if table.indexed:
         items.check_index_keys(table, after)
     return Change(table, place, old, items.encode(after, size_bytes), after, before)
 

@@ -7,6 +7,7 @@ from typing import Any
 from headrace.kit.errors import ValidationException
 from headrace.services.dynamodb import limits
 from headrace.services.dynamodb.state import IndexRow
+from headrace.services.dynamodb.vectors import VectorRow
 
 _NAME = re.compile(r"[a-zA-Z0-9_.-]+").fullmatch
 _INVALID = "One or more parameter values were invalid: "
@@ -106,23 +107,28 @@ def check_all_used(known: Mapping[str, str], used: set[str]) -> None:
         )
 
 
-def index_row(
-    given: Mapping[str, Any], number: int, known: Mapping[str, str], *, local: bool, billing: str = "PAY_PER_REQUEST"
-) -> IndexRow:
-    """A secondary index as it is kept."""
-    name = given["IndexName"]
-    partitions, sorts = _index_key_names(given["KeySchema"], known, local=local)
-    projection = given.get("Projection") or {}
-    kind, attributes = projection.get("ProjectionType"), projection.get("NonKeyAttributes")
+def projection(given: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """(type, other attributes) of a Projection."""
+    kind, attributes = given.get("ProjectionType"), given.get("NonKeyAttributes")
     if kind is None:
         raise refuse("Unknown ProjectionType: null")
     if attributes is not None and kind != "INCLUDE":
         raise refuse(f"ProjectionType is {kind}, but NonKeyAttributes is specified")
     if attributes is None and kind == "INCLUDE":
         raise refuse("ProjectionType is INCLUDE, but NonKeyAttributes is not specified")
+    return kind, list(attributes or ())
+
+
+def index_row(
+    given: Mapping[str, Any], number: int, known: Mapping[str, str], *, local: bool, billing: str = "PAY_PER_REQUEST"
+) -> IndexRow:
+    """A secondary index as it is kept."""
+    name = given["IndexName"]
+    partitions, sorts = _index_key_names(given["KeySchema"], known, local=local)
+    kind, attributes = projection(given.get("Projection") or {})
     read_units, write_units = (0, 0) if local else throughput(billing, given.get("ProvisionedThroughput"), name)
     return IndexRow(
-        number, name, local, partitions[0], sorts[0] if sorts else None, kind, list(attributes or ()), read_units, write_units,
+        number, name, local, partitions[0], sorts[0] if sorts else None, kind, attributes, read_units, write_units,
         more_partitions=partitions[1:], more_sorts=sorts[1:], counted=True,
     )  # fmt: skip
 
@@ -162,9 +168,10 @@ def check_indexes(rows: Sequence[IndexRow], partition: str, sort: str | None) ->
         raise refuse("Number of NonKeyAttributes across all indexes exceeds limit of 100")
 
 
-def used_attributes(partition: str, sort: str | None, rows: Sequence[IndexRow]) -> set[str]:
-    """The attributes that are keys of the table or of an index."""
+def used_attributes(partition: str, sort: str | None, rows: Sequence[IndexRow], vectors: Sequence[VectorRow] = ()) -> set[str]:
+    """The attributes that are keys of the table or of an index, or that searches speak of."""
     used = {partition, sort, *(name for row in rows for name in (*row.partitions, *row.sorts))}
+    used |= {name for row in vectors for name in (row.partition, *row.filters)}
     return {name for name in used if name is not None}
 
 

@@ -94,6 +94,8 @@ def _index(table: Table, name: str | None, *, consistent: bool) -> Index | None:
         return None
     index = table.index(name)
     if index is None:
+        if table.vector(name) is not None:
+            raise ValidationException("Scan operation not supported on this index type")
         raise ValidationException("The table does not have the specified index")
     key_of_index(index)
     if consistent and not index.row.local:

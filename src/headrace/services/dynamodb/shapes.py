@@ -6,6 +6,10 @@ from typing import Any
 from headrace.services.dynamodb import state, throughput
 from headrace.services.dynamodb.counts import Counted
 from headrace.services.dynamodb.state import IndexRow, StreamRow, Table, TableRow
+from headrace.services.dynamodb.vectors import VectorRow
+
+# What backups tell of a vector index.
+VECTOR_MEMBERS = ("IndexName", "VectorAttribute", "SearchSchema", "Projection", "Dimensions", "DistanceFunction")
 
 
 def key_schema(partition: str, sort: str | None) -> list[dict[str, str]]:
@@ -51,6 +55,8 @@ def table(
     everywhere = [_index(found, one, index_counts, now) for one in row.indexes if not one.local]
     if everywhere:
         described["GlobalSecondaryIndexes"] = everywhere
+    if row.vectors:
+        described["VectorIndexes"] = [_vector_index(found, one, index_counts) for one in row.vectors]
     if row.restored is not None:
         described["RestoreSummary"] = row.restored
     described.update(_stream_settings(found))
@@ -81,15 +87,41 @@ def _stream_settings(found: Table) -> dict[str, Any]:
     return settings
 
 
-def _index(found: Table, row: IndexRow, counts: Mapping[str, Counted], now: float) -> dict[str, Any]:
+def _projection(row: IndexRow | VectorRow) -> dict[str, Any]:
     projection: dict[str, Any] = {"ProjectionType": row.projection}
     if row.attributes:
         projection["NonKeyAttributes"] = row.attributes
+    return projection
+
+
+def _vector_index(found: Table, row: VectorRow, counts: Mapping[str, Counted]) -> dict[str, Any]:
+    counted = counts.get(row.name, Counted(0, 0))
+    described: dict[str, Any] = {
+        "IndexName": row.name,
+        "VectorAttribute": {"AttributeName": row.attribute},
+        "Dimensions": row.dimensions,
+        "DistanceFunction": row.distance,
+        "Projection": _projection(row),
+        "IndexStatus": "CREATING" if row.filling else "ACTIVE",
+        "IndexSizeBytes": counted.size_bytes,
+        "ItemCount": counted.items,
+        "IndexArn": f"{found.arn}/index/{row.name}",
+    }
+    own = [] if row.partition is None else [(row.partition, "HASH")]
+    schema = own + [(name, "INLINE_FILTER") for name in row.filters]
+    if schema:
+        described["SearchSchema"] = [{"AttributeName": name, "SearchSchemaElementType": kind} for name, kind in schema]
+    if row.filling:
+        described["Backfilling"] = True
+    return described
+
+
+def _index(found: Table, row: IndexRow, counts: Mapping[str, Counted], now: float) -> dict[str, Any]:
     counted = counts.get(row.name, Counted(0, 0))
     described: dict[str, Any] = {
         "IndexName": row.name,
         "KeySchema": index_key_schema(row),
-        "Projection": projection,
+        "Projection": _projection(row),
         "IndexSizeBytes": counted.size_bytes,
         "ItemCount": counted.items,
         "IndexArn": f"{found.arn}/index/{row.name}",

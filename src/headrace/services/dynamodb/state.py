@@ -45,6 +45,7 @@ from headrace.operation import Context
 from headrace.ports import Scope
 from headrace.services.dynamodb import errors, limits
 from headrace.services.dynamodb.engine.keys import IndexSchema, Key, Schema
+from headrace.services.dynamodb.vectors import VectorIndex, VectorRow
 from headrace.store import tuples
 from headrace.store.api import Transaction
 
@@ -168,6 +169,7 @@ class TableRow(msgspec.Struct, omit_defaults=True):
     feeds: list[int] = []
     # By the name of an index; that of the table itself is empty.
     insights: dict[str, InsightsRow] = {}
+    vectors: list[VectorRow] = []
 
 
 class Generation(msgspec.Struct):
@@ -269,7 +271,7 @@ TOKENS = Records(("dynamodb", "token"), Token)
 _decode_table = msgspec.msgpack.Decoder(TableRow).decode
 
 
-def keys_of_index(table: TableRow, row: IndexRow) -> tuple[bytes, bytes]:
+def keys_of_index(table: TableRow, row: IndexRow | VectorRow) -> tuple[bytes, bytes]:
     """(prefix of an index's entries, key of its counts)."""
     number = row.number.to_bytes(2, "big")
     return tuples.pack(("dynamodb", "item", table.id)) + number, tuples.pack(("dynamodb", "count", table.id)) + b"\xff" + number
@@ -298,8 +300,8 @@ class Table:
     """A table, compiled: what every operation on its items needs at hand."""
 
     __slots__ = (
-        "account", "counts", "expiry", "expiry_value", "feeds", "history", "indexes", "insights", "key", "local_indexes", "logs",
-        "prefix", "raw", "region", "row", "schema", "versions", "with_new", "with_old",
+        "account", "counts", "expiry", "expiry_value", "feeds", "history", "indexed", "indexes", "insights", "key",
+        "local_indexes", "logs", "prefix", "raw", "region", "row", "schema", "vectors", "versions", "with_new", "with_old",
     )  # fmt: skip
 
     def __init__(self, account: str, region: str, key: bytes, raw: bytes) -> None:
@@ -312,6 +314,10 @@ class Table:
         self.prefix = tuples.pack(("dynamodb", "item", row.id)) + b"\x00\x00"
         self.indexes = tuple(Index(row, index) for index in row.indexes)
         self.local_indexes = any(index.local for index in row.indexes)
+        self.vectors = tuple(
+            VectorIndex(index, *keys_of_index(row, index), row.definitions, self.schema.names) for index in row.vectors
+        )
+        self.indexed = bool(row.indexes or row.vectors)
         counts = tuples.pack(("dynamodb", "count", row.id))
         self.counts = tuple(counts + bytes((slot,)) for slot in range(limits.STREAM_SHARDS))
         self.logs: tuple[bytes, ...] = ()
@@ -344,6 +350,10 @@ class Table:
     def arn(self) -> str:
         """The table's ARN."""
         return table_arn(self.account, self.region, self.row.name)
+
+    def vector(self, name: str) -> VectorIndex | None:
+        """A vector index by its name."""
+        return next((index for index in self.vectors if index.row.name == name), None)
 
     def index(self, name: str) -> Index | None:
         """An index by its name."""

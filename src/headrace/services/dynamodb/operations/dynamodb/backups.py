@@ -82,6 +82,7 @@ def restore_table_from_backup(
     provisioned_throughput_override: dict[str, int] | None = None,
     on_demand_throughput_override: dict[str, int] | None = None,
     sse_specification_override: dict[str, Any] | None = None,
+    vector_index_override: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Make a table of a backup: its keys, indexes, billing and items. It is ACTIVE when a worker has copied the items."""
     backup = backups.found(ctx, backup_arn)
@@ -91,7 +92,7 @@ def restore_table_from_backup(
     overrides = {
         "billing": billing_mode_override, "throughput": provisioned_throughput_override,
         "everywhere": global_secondary_index_override, "local": local_secondary_index_override,
-        "most": on_demand_throughput_override, "encryption": sse_specification_override,
+        "most": on_demand_throughput_override, "encryption": sse_specification_override, "vectors": vector_index_override,
     }  # fmt: skip
     restored = {
         "SourceBackupArn": backup_arn,
@@ -174,6 +175,7 @@ def restore_table_to_point_in_time(
     provisioned_throughput_override: dict[str, int] | None = None,
     on_demand_throughput_override: dict[str, int] | None = None,
     sse_specification_override: dict[str, Any] | None = None,
+    vector_index_override: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Make a table of what another was at a time, to the millisecond, with the keys and indexes that it has now."""
     source = source_table_arn or source_table_name
@@ -194,7 +196,7 @@ def restore_table_to_point_in_time(
     overrides = {
         "billing": billing_mode_override, "throughput": provisioned_throughput_override,
         "everywhere": global_secondary_index_override, "local": local_secondary_index_override,
-        "most": on_demand_throughput_override, "encryption": sse_specification_override,
+        "most": on_demand_throughput_override, "encryption": sse_specification_override, "vectors": vector_index_override,
     }  # fmt: skip
     restored = {"SourceTableArn": table.arn, "RestoreDateTime": at, "RestoreInProgress": True}
     made = backups.make_table(ctx, row, target_table_name, overrides, restored)

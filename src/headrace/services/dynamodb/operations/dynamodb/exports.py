@@ -164,8 +164,6 @@ def import_table(
 
 def _creation(given: dict[str, Any]) -> dict[str, Any]:
     """The members of CreateTable."""
-    if "VectorIndexes" in given:
-        raise ValidationException("Headrace does not support vector indexes yet")
     return given
 
 

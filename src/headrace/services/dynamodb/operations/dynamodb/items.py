@@ -37,7 +37,7 @@ def put_item(
     tx = ctx.tx
     place, new = items.take(table, item)
     old = tx.get(table.prefix + place)
-    before = items.decode(old) if old is not None and (guard or table.indexes) else None
+    before = items.decode(old) if old is not None and (guard or table.indexed) else None
     guard.check(old, before, return_values_on_condition_check_failure)
     throttling.write(ctx, table, old, new, item, before)
     items.write(tx, table, place, old, new, item, ctx.clock.now_ms(), before=before)
@@ -167,7 +167,7 @@ def delete_item(
     place = mutations.place_of_key(table, key)
     tx = ctx.tx
     old = tx.get(table.prefix + place)
-    before = items.decode(old) if old is not None and (guard or table.indexes) else None
+    before = items.decode(old) if old is not None and (guard or table.indexed) else None
     guard.check(old, before, return_values_on_condition_check_failure)
     throttling.write(ctx, table, old, None, key, before)
     items.write(tx, table, place, old, None, key, ctx.clock.now_ms(), before=before)

@@ -50,7 +50,7 @@ def query(
     if query_filter is not None:
         condition = legacy.conditions(binding, query_filter, conditional_operator)
     table = state.table_of(ctx, table_name)
-    index = _index(table, index_name, consistent=bool(consistent_read))
+    index = _index(table, index_name, "Query", consistent=bool(consistent_read))
     schema = table.schema if index is None else index.schema
     places = ranges.range_of(schema, terms, in_index=index is not None)
     if condition is not None:
@@ -102,7 +102,7 @@ def scan(
         condition = legacy.conditions(binding, scan_filter, conditional_operator)
     begin, end = _segment(segment, total_segments)
     table = state.table_of(ctx, table_name)
-    index = _index(table, index_name, consistent=bool(consistent_read))
+    index = _index(table, index_name, "Scan", consistent=bool(consistent_read))
     look = _look(table, index, paths, select, condition, binding)
     if exclusive_start_key is not None:
         start = reading.place_of_start(table, index, exclusive_start_key)
@@ -135,10 +135,12 @@ def _paths(binding: Binding, text: str | None, older: list[str] | None) -> tuple
     return None if older is None else tuple((name,) for name in older)
 
 
-def _index(table: Table, name: str | None, *, consistent: bool) -> Index | None:
+def _index(table: Table, name: str | None, operation_name: str, *, consistent: bool) -> Index | None:
     if name is None:
         return None
     index = table.index(name)
+    if index is None and table.vector(name) is not None:
+        raise ValidationException(f"{operation_name} operation not supported on this index type")
     if index is None:
         raise ValidationException(f"The table does not have the specified index: {name}")
     if consistent and not index.row.local:

@@ -25,6 +25,8 @@ from headrace.services.dynamodb import (
     shapes,
     state,
     throughput,
+    vector_changes,
+    vector_rules,
 )
 from headrace.services.dynamodb.operations.dynamodb.policies import put_resource_policy
 from headrace.services.dynamodb.state import IndexRow, StreamRow, Table, TableRow
@@ -50,6 +52,7 @@ def create_table(
     warm_throughput: dict[str, int] | None = None,
     resource_policy: str | None = None,
     sse_specification: dict[str, Any] | None = None,
+    vector_indexes: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Create a table. Differs from AWS: it is ACTIVE at once, throughput limits nothing unless asked to, keys are shown only."""
     rules.check_table_name(table_name)
@@ -65,14 +68,19 @@ def create_table(
         rules.index_row(one, number, known, local=local, billing=billing) for number, (one, local) in enumerate(wanted, start=1)
     ]
     rules.check_indexes(rows, partition, sort)
-    rules.check_all_used(known, rules.used_attributes(partition, sort, rows))
+    vectors = [
+        vector_rules.vector_row(one, len(rows) + number, known) for number, one in enumerate(vector_indexes or (), start=1)
+    ]
+    rules.check_all_used(known, rules.used_attributes(partition, sort, rows, vectors))
     if state.find(ctx, table_name) is not None:
         raise errors.ResourceInUseException(f"Table already exists: {table_name}")
     row = TableRow(
         id=state.next_number(ctx.tx), name=table_name, uuid=ctx.ids.uuid(), created_at=ctx.clock.now(), definitions=known,
         partition=partition, sort=sort, billing=billing, read_units=read_units, write_units=write_units, indexes=rows,
-        indexes_made=len(rows), protected=bool(deletion_protection_enabled), table_class=table_class,
+        indexes_made=len(rows) + len(vectors), vectors=vectors, protected=bool(deletion_protection_enabled),
+        table_class=table_class,
     )  # fmt: skip
+    vector_rules.check(row)
     if on_demand_throughput is not None:
         throughput.set_most(row, billing, on_demand_throughput)
     if warm_throughput is not None:
@@ -128,6 +136,7 @@ def update_table(
     on_demand_throughput: dict[str, int] | None = None,
     warm_throughput: dict[str, int] | None = None,
     sse_specification: dict[str, Any] | None = None,
+    vector_index_updates: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Change a table: its billing, its stream, its global indexes, the regions that it is in.
 
@@ -136,6 +145,7 @@ def update_table(
     wanted = (
         billing_mode, provisioned_throughput, global_secondary_index_updates, stream_specification, table_class,
         deletion_protection_enabled, replica_updates, on_demand_throughput, warm_throughput, sse_specification,
+        vector_index_updates,
     )  # fmt: skip
     if all(one is None for one in wanted):
         raise ValidationException(
@@ -162,12 +172,14 @@ def update_table(
         _switch_stream(ctx, row, stream_specification)
     if sse_specification is not None:
         row.key_arn = encryption.changed(ctx, row.key_arn, sse_specification)
-    added: list[IndexRow] = []
-    if global_secondary_index_updates:
-        added = _change_indexes(ctx, row, rules.definitions(attribute_definitions), global_secondary_index_updates)
+    added: list[int] = []
+    if global_secondary_index_updates or vector_index_updates:
+        row.definitions = {**row.definitions, **rules.definitions(attribute_definitions)}
+        added = _change_indexes(ctx, row, global_secondary_index_updates or (), vector_index_updates or ())
+    vector_rules.check(row)
     state.save(ctx, row)
-    for index in added:
-        fills.begin(ctx, state.described(ctx, row.name), index.number)
+    for number in added:
+        fills.begin(ctx, state.described(ctx, row.name), number)
     _warm_replicas(ctx, row, warm_throughput, global_secondary_index_updates or ())
     for change in replica_updates or ():
         _change_replica(ctx, row.name, change)
@@ -187,6 +199,8 @@ def delete_table(ctx: Context, *, table_name: str) -> dict[str, Any]:
         raise errors.ResourceInUseException(
             f"Attempt to change a resource which is still in use: Table is being created: {row.name}"
         )
+    if any(index.filling for index in row.vectors):
+        raise errors.in_use("Cannot delete table while indexes are being created, updated, or deleted.")
     if row.holds:
         raise errors.in_use(f"Table is being backed up, restored or exported: {row.name}")
     answer = {"TableDescription": _describe(ctx, table, status="DELETING")}
@@ -206,7 +220,7 @@ def delete_table(ctx: Context, *, table_name: str) -> dict[str, Any]:
         gone.append(history.log_of(row.history_id))
     if row.recovery_days:
         backups.keep_deleted(ctx, table)
-        gone += [index.prefix for index in table.indexes]
+        gone += [*(index.prefix for index in table.indexes), *(index.prefix for index in table.vectors)]
     else:
         gone.append(tuples.pack(("dynamodb", "item", row.id)))
     state.doom(ctx.tx, gone)
@@ -256,6 +270,7 @@ def _change_replica(ctx: Context, name: str, change: dict[str, Any]) -> None:
         id=state.next_number(ctx.tx), name=name, uuid=ctx.ids.uuid(), created_at=ctx.clock.now(), definitions=row.definitions,
         partition=row.partition, sort=row.sort, billing=row.billing, read_units=row.read_units, write_units=row.write_units,
         indexes=[msgspec.structs.replace(index, filling=False, decreases=[]) for index in row.indexes],
+        vectors=[msgspec.structs.replace(index, filling=False) for index in row.vectors],
         indexes_made=row.indexes_made, table_class=row.table_class, replicas=[region], versions_id=state.next_number(ctx.tx),
         most_read_units=row.most_read_units, most_write_units=row.most_write_units, warm_read_units=row.warm_read_units,
         warm_write_units=row.warm_write_units,
@@ -326,19 +341,18 @@ def _close_stream(ctx: Context, name: str, label: str) -> None:
 
 
 def _change_indexes(
-    ctx: Context, row: TableRow, definitions: dict[str, str], changes: Sequence[dict[str, Any]]
-) -> list[IndexRow]:
-    """Apply GlobalSecondaryIndexUpdates to the row; the indexes that are new."""
-    row.definitions = {**row.definitions, **definitions}
-    added = [one for one in (_change_index(ctx, row, change) for change in changes) if one]
+    ctx: Context, row: TableRow, changes: Sequence[dict[str, Any]], vector_changed: Sequence[dict[str, Any]]
+) -> list[int]:
+    """Apply GlobalSecondaryIndexUpdates and VectorIndexUpdates to the row; the numbers of the indexes that are new."""
+    made = [_change_index(ctx, row, change) for change in changes] + vector_changes.apply(ctx, row, vector_changed)
     rules.check_indexes(row.indexes, row.partition, row.sort)
-    used = rules.used_attributes(row.partition, row.sort, row.indexes)
+    used = rules.used_attributes(row.partition, row.sort, row.indexes, row.vectors)
     row.definitions = {name: kind for name, kind in row.definitions.items() if name in used}
-    return added
+    return [number for number in made if number is not None]
 
 
-def _change_index(ctx: Context, row: TableRow, change: dict[str, Any]) -> IndexRow | None:
-    """Apply one GlobalSecondaryIndexUpdate to the row; the index, if it is a new one."""
+def _change_index(ctx: Context, row: TableRow, change: dict[str, Any]) -> int | None:
+    """Apply one GlobalSecondaryIndexUpdate to the row; the index's number, if it is a new one."""
     if "Create" in change:
         if any(one.name == change["Create"]["IndexName"] for one in row.indexes):
             raise ValidationException("Attempting to create an index which already exists")
@@ -347,7 +361,7 @@ def _change_index(ctx: Context, row: TableRow, change: dict[str, Any]) -> IndexR
         _set_index_throughput(made, row.billing, change["Create"])
         made.filling = True
         row.indexes.append(made)
-        return made
+        return made.number
     name = (change.get("Update") or change.get("Delete") or {}).get("IndexName")
     index = next((one for one in row.indexes if one.name == name and not one.local), None)
     if index is None:
