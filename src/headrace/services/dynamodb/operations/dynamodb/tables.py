@@ -60,10 +60,7 @@ def create_table(
     billing = billing_mode or "PROVISIONED"
     read_units, write_units = rules.throughput(billing, provisioned_throughput)
     partition, sort = rules.key_names(key_schema or [], known)
-    for given, word in ((local_secondary_indexes, "Local"), (global_secondary_indexes, "Global")):
-        if given is not None and not given:
-            raise rules.refuse(f"List of {word}SecondaryIndexes is empty")
-    wanted = [(one, True) for one in local_secondary_indexes or ()] + [(one, False) for one in global_secondary_indexes or ()]
+    wanted = _wanted_indexes(local_secondary_indexes, global_secondary_indexes)
     rows = [
         rules.index_row(one, number, known, local=local, billing=billing) for number, (one, local) in enumerate(wanted, start=1)
     ]
@@ -81,10 +78,7 @@ def create_table(
         table_class=table_class,
     )  # fmt: skip
     vector_rules.check(row)
-    if on_demand_throughput is not None:
-        throughput.set_most(row, billing, on_demand_throughput)
-    if warm_throughput is not None:
-        throughput.set_warm(row, billing, warm_throughput)
+    _set_throughput(row, on_demand_throughput, warm_throughput)
     for index, (one, local) in zip(rows, wanted, strict=True):
         if not local:
             _set_index_throughput(index, billing, one)
@@ -99,6 +93,16 @@ def create_table(
     if resource_policy is not None:
         put_resource_policy(ctx, resource_arn=arn, policy=resource_policy)
     return {"TableDescription": _describe(ctx, state.described(ctx, table_name))}
+
+
+def _wanted_indexes(
+    local: list[dict[str, Any]] | None, everywhere: list[dict[str, Any]] | None
+) -> list[tuple[dict[str, Any], bool]]:
+    """The secondary indexes that are asked for, and whether each is a local one."""
+    for given, word in ((local, "Local"), (everywhere, "Global")):
+        if given is not None and not given:
+            raise rules.refuse(f"List of {word}SecondaryIndexes is empty")
+    return [(one, True) for one in local or ()] + [(one, False) for one in everywhere or ()]
 
 
 @operation(read_only=True)
@@ -160,10 +164,7 @@ def update_table(
     assert row is not None
     if billing_mode is not None or provisioned_throughput is not None:
         _change_billing(ctx, row, billing_mode, provisioned_throughput)
-    if on_demand_throughput is not None:
-        throughput.set_most(row, row.billing, on_demand_throughput)
-    if warm_throughput is not None:
-        throughput.set_warm(row, row.billing, warm_throughput)
+    _set_throughput(row, on_demand_throughput, warm_throughput)
     if table_class is not None:
         row.table_class = table_class
     if deletion_protection_enabled is not None:
@@ -379,6 +380,13 @@ def _change_index(ctx: Context, row: TableRow, change: dict[str, Any]) -> int | 
             throughput.provision(index, rules.throughput(row.billing, given, index.name), ctx.clock.now())
         _set_index_throughput(index, row.billing, change["Update"])
     return None
+
+
+def _set_throughput(row: TableRow, most: dict[str, int] | None, warm: dict[str, int] | None) -> None:
+    if most is not None:
+        throughput.set_most(row, row.billing, most)
+    if warm is not None:
+        throughput.set_warm(row, row.billing, warm)
 
 
 _INDEX_SETTINGS = {"OnDemandThroughput", "WarmThroughput"}
