@@ -9,27 +9,22 @@ import select
 import shutil
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from headrace.services.lambda_ import limits
-from headrace.services.lambda_.engine import freezing
+from headrace.services.lambda_.engine import freezing, starting
 from headrace.services.lambda_.engine.control import RUNTIME, Control
 from headrace.services.lambda_.engine.extensions import ExtensionFailed, Extensions, deadline_ms
 from headrace.services.lambda_.engine.function import Function
 from headrace.services.lambda_.engine.journal import EXTENSION, FUNCTION, Journal
-from headrace.services.lambda_.engine.memory import Group, peak_bytes
-from headrace.services.lambda_.engine.processes import Nursery, Process, Spawned
+from headrace.services.lambda_.engine.memory import Group, peak_bytes, resident_peak_bytes
+from headrace.services.lambda_.engine.processes import Nursery, Process
 from headrace.services.lambda_.engine.runtime_api import Connection, Message
-from headrace.services.lambda_.engine.sandbox import Place, Sandbox, joining
+from headrace.services.lambda_.engine.sandbox import Sandbox
 from headrace.services.lambda_.engine.telemetry import Telemetry
 
-RUNTIME_PORT = 9001
 _OUTPUT_BYTES = 64 * 1024
 _DESCRIPTORS_MAX = 16
 SPINDOWN, TIMEOUT, FAILURE = "spindown", "timeout", "failure"
@@ -97,46 +92,25 @@ class Environment:
         self._output, output = os.pipe()
         self._control = control
         try:
-            place = self._begin(sandbox, nursery, theirs.fileno(), output)
+            self._process, place = starting.begin(
+                sandbox, nursery, self.function, self.slot, group, folder, theirs.fileno(), output
+            )
         finally:
             theirs.close()
             os.close(output)
         self.alive = True
         os.set_blocking(self._output, False)
         self._register(self._output, self._read_output)
-        assert self._process is not None
         self._poll.register(self._process.fd, select.POLLIN)
         # What the process still needs is sent at once: so the sender need not wait for it.
         extensions = sandbox.extensions(self.function)
         self.extensions.launch([os.path.basename(path) for path in extensions])
-        orders = self._orders(sandbox, {**credentials, **place.environment}, place, extensions)
+        environment = {**self.function.environment, **credentials, **place.environment, "LAMBDA_TASK_ROOT": place.task}
+        endpoint_port = starting.endpoint_port(sandbox, environment)
+        self._endpoint_wanted = endpoint_port > 0
+        orders = starting.orders(sandbox, self.function, place, group, environment, extensions, endpoint_port)
         with contextlib.suppress(OSError):  # it has ended already: `start` says how
             control.sendall(orders)
-
-    def _begin(self, sandbox: Sandbox, nursery: Nursery | None, control: int, output: int) -> Place:
-        function, group, folder = self.function, self.group, self._folder
-        assert folder is not None
-        if nursery is not None:
-            found = sandbox.place_forked(self.slot, function.code, function.layers, function.temporary_mib, folder.parent.parent)
-            if found is not None:
-                os.fchown(output, found.user_id, found.user_id)
-                self._process = nursery.fork(control, output)
-                if group is not None:
-                    # Before it gets its orders: nothing that it starts can stay outside.
-                    group.join(self._process.pid)
-                return found
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o700)  # without bubblewrap it is the function's /tmp
-        place = sandbox.place(self.slot, function.code, function.layers, folder, function.temporary_mib, control)
-        if place.user_id:
-            os.fchown(output, place.user_id, place.user_id)  # so that a function can open /dev/stdout
-        self._process = Spawned(
-            subprocess.Popen(
-                joining(place.command, [group.procs] if group is not None else []), stdin=subprocess.DEVNULL, stdout=output,
-                stderr=output, pass_fds=(control,), env={"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "en_US.UTF-8"}, cwd="/",
-            )
-        )  # fmt: skip
-        return place
 
     @property
     def initialisation(self) -> str:
@@ -155,29 +129,6 @@ class Environment:
         if self._process is not None and self.frozen:
             self.frozen = False
             freezing.thaw(self.group, self._process.pid)
-
-    def _orders(self, sandbox: Sandbox, extra: dict[str, str], place: Place, extensions: list[str]) -> bytes:
-        bounds = {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": limits.OPEN_FILES_MAX}
-        if place.user_id or not sandbox.root:
-            bounds["RLIMIT_NPROC"] = limits.PROCESSES_MAX
-        if self.group is None:
-            bounds["RLIMIT_DATA"] = self.function.memory_mib * 1024 * 1024 + limits.ADDRESS_SPACE_EXTRA_BYTES
-        environment = {**self.function.environment, **extra, "LAMBDA_TASK_ROOT": place.task}
-        endpoint = environment.get("AWS_ENDPOINT_URL", "").rpartition(":")[2].rstrip("/")
-        self._endpoint_wanted = sandbox.private_network and endpoint.isdigit() and int(endpoint) > 0
-        orders: dict[str, Any] = {
-            "handler": self.function.handler,
-            "environment": environment,
-            "path": place.path,
-            "user_id": place.user_id,
-            "confine": place.confine,
-            "command": sandbox.command(self.function, place),
-            "limits": bounds,
-            "extensions": extensions,
-            "runtime_port": RUNTIME_PORT if sandbox.private_network else 0,
-            "endpoint_port": int(endpoint) if self._endpoint_wanted else 0,
-        }
-        return msgspec.json.encode(orders) + b"\n"
 
     def start(self, opened: Callable[[], None], seconds: float = limits.INITIALISATION_SECONDS_MAX) -> Message:
         """Wait until the runtime and all extensions ask for their first events; the message is `next` or `init_error`.
@@ -447,19 +398,9 @@ class Environment:
 
     def peak_mib(self) -> int:
         """The most memory that it used at one time, rounded up."""
-        size_bytes = peak_bytes(self._peak) if self.group is not None else self._resident_bytes()
-        return min(self.function.memory_mib, -(-size_bytes // (1024 * 1024)))
-
-    def _resident_bytes(self) -> int:
         assert self._process is not None
-        try:
-            with open(f"/proc/{self._process.pid}/status", "rb") as file:
-                for line in file:
-                    if line.startswith(b"VmHWM:"):
-                        return int(line.split()[1]) * 1024
-        except OSError:
-            pass
-        return 0
+        size_bytes = peak_bytes(self._peak) if self.group is not None else resident_peak_bytes(self._process.pid)
+        return min(self.function.memory_mib, -(-size_bytes // (1024 * 1024)))
 
     def ran_out_of_memory(self) -> bool:
         """Whether the kernel killed something in it for that."""
