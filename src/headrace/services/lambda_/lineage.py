@@ -23,6 +23,8 @@ def mark(function_arn: str) -> str:
 
 def passes(trace: str, function_arn: str) -> int:
     """How often the function was run in the chain so far."""
+    if "Lineage" not in trace:  # most chains begin here, and this is asked at each invocation
+        return 0
     return _counts(trace)[1].get(mark(function_arn), 0)
 
 
@@ -34,8 +36,10 @@ def begin(request_id: str, now: float) -> str:
 
 def advance(trace: str, function_arn: str) -> str:
     """The header that a run of the function hands on: as it came, with this run counted."""
-    others, counts = _counts(trace)
     own = mark(function_arn)
+    if "Lineage" not in trace:
+        return ";".join([*(part for part in trace[:_TRACE_BYTES_MAX].split(";") if part), f"Lineage={own}:1"])
+    others, counts = _counts(trace)
     count = min(counts.pop(own, 0) + 1, _COUNT_MAX)
     kept = [*list(counts.items())[-(_HOPS_MAX - 1) :], (own, count)]
     return ";".join([*others, "Lineage=" + "|".join(f"{name}:{number}" for name, number in kept)])

@@ -7,6 +7,7 @@ import logging
 import threading
 from collections import defaultdict, deque
 from collections.abc import Sequence
+from functools import lru_cache
 
 from headrace.operation import Context
 from headrace.ports import Metric, Unwired
@@ -113,17 +114,21 @@ class Reporter:
 
 def of_invocation(name: str, duration_ms: float, failed: bool) -> list[Metric]:
     """The metrics of one invocation that ran."""
-    by_name = (("FunctionName", name),)
-    return [
+    return [*_counts_of_invocation(name, failed), *count("Duration", name, duration_ms, "Milliseconds")]
+
+
+@lru_cache(1024)
+def _counts_of_invocation(name: str, failed: bool) -> tuple[Metric, ...]:
+    """What is the same for every invocation of a function."""
+    return tuple(
         metric
-        for dimensions in (by_name, ())
+        for dimensions in ((("FunctionName", name),), ())
         for metric in (
             Metric("Invocations", 1, "Count", dimensions),
             Metric("Errors", float(failed), "Count", dimensions),
             Metric("Throttles", 0, "Count", dimensions),
-            Metric("Duration", duration_ms, "Milliseconds", dimensions),
         )
-    ]
+    )
 
 
 def of_share(invoked_arn: str, name: str, share: Share) -> list[Metric]:

@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from headrace.services.lambda_ import limits
 from headrace.services.lambda_.engine import runtimes
 from headrace.services.lambda_.errors import InvalidParameterValueException, InvalidRequestContentException
@@ -16,6 +18,8 @@ RESERVED_VARIABLES = frozenset(
         "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_LAMBDA_RUNTIME_API", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR",
     }
 )  # fmt: skip
+
+_check_json = msgspec.json.Decoder().decode
 
 
 def check_environment(variables: Mapping[str, str]) -> dict[str, str]:
@@ -69,9 +73,13 @@ def check_payload(payload: bytes) -> bytes:
     """The event, if it is JSON; an empty one stays empty."""
     if payload:
         try:
-            json.loads(payload)
-        except ValueError as error:
-            raise InvalidRequestContentException(f"Could not parse request body into json: {error}") from None
+            _check_json(payload)
+        except ValueError:
+            # What is strictly no JSON may still be what Python takes for it; and its words say where it is wrong.
+            try:
+                json.loads(payload)
+            except ValueError as error:
+                raise InvalidRequestContentException(f"Could not parse request body into json: {error}") from None
     return payload
 
 

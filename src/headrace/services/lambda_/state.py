@@ -23,6 +23,7 @@ tags of the ARN                                                   → layers.tag
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -219,7 +220,14 @@ WINDOWS = Records(("lambda", "window"), Window)
 MAPPINGS_OF = Records(("lambda", "mapping-of"), bool)
 EVENTS = ("lambda", "events")
 MAPPINGS_TOPIC = b"lambda:mappings"
+_KEPT_MAX = 1000
 PROVISIONED_TOPIC = b"lambda:provisioned"
+
+
+# Both are read at every invocation. Versions don't change, so what was decoded once from the same bytes is the same.
+_function_key = lru_cache(_KEPT_MAX)(FUNCTIONS.key)
+_version_key = lru_cache(_KEPT_MAX)(VERSIONS.key)
+_version = lru_cache(_KEPT_MAX)(VERSIONS.decode)
 
 
 def number_of(version: str) -> int:
@@ -229,18 +237,18 @@ def number_of(version: str) -> int:
 
 def find_function(tx: ReadTransaction, name: FunctionName) -> Function:
     """The function, or AWS's error."""
-    found = FUNCTIONS.get(tx, *name[:3])
-    if found is None:
+    raw = tx.get(_function_key(*name[:3]))
+    if raw is None:
         raise ResourceNotFoundException.function(naming.named_arn(name))
-    return found
+    return FUNCTIONS.decode(raw)
 
 
 def find_version(tx: ReadTransaction, name: FunctionName, version: str = LATEST) -> Version:
     """One version of a function, or AWS's error."""
-    found = VERSIONS.get(tx, *name[:3], number_of(version))
-    if found is None:
+    raw = tx.get(_version_key(*name[:3], number_of(version)))
+    if raw is None:
         raise ResourceNotFoundException.function(naming.named_arn(name))
-    return found
+    return _version(raw)
 
 
 def find_alias(tx: ReadTransaction, name: FunctionName, alias: str) -> Alias:

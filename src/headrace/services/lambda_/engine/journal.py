@@ -42,6 +42,11 @@ class Journal:
             self._written(bytes(partial[: limits.LOG_LINE_BYTES_MAX]), source)
             del partial[: limits.LOG_LINE_BYTES_MAX]
 
+    @property
+    def detailed(self) -> bool:
+        """Whether anybody sees the events that logs of plain text go without."""
+        return self._json or self.hear is not None
+
     def event(self, kind: str, record: dict[str, Any]) -> None:
         """An event of the platform, behind all that the function has written; an extension may be in the middle of a line."""
         self._finish_line(FUNCTION)

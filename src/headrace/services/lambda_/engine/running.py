@@ -147,6 +147,8 @@ class Running:
         if not self._started:
             return
         now = self._answered_at = time.monotonic()
+        if not self._environment.journal.detailed:
+            return
         metrics = {"durationMs": round(self._duration_ms(now, status), 3), "producedBytes": self._gathered_bytes or len(body)}
         record = {**self._common(status, kind), "metrics": metrics, "spans": self._spans(now)}
         self._environment.journal.event("platform.runtimeDone", {**record, "tracing": platform_events.tracing(self._trace)})

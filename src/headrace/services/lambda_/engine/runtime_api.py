@@ -187,9 +187,12 @@ class Connection:
 
     def hand_over(self, headers: dict[str, str], event: bytes) -> None:
         """Answer a pending `/next` with an event."""
-        lines = [f"{name}: {value}".replace("\r", " ").replace("\n", " ").encode("utf-8") for name, value in headers.items()]
-        lines += [b"Content-Type: application/json", b"Content-Length: %d" % len(event)]
-        self.socket.sendall(b"\r\n".join([b"HTTP/1.1 200 OK", *lines, b"", b""]) + event)
+        lines = [f"{name}: {value}" for name, value in headers.items()]
+        if "\n" in (said := "".join(lines)) or "\r" in said:
+            lines = [line.replace("\r", " ").replace("\n", " ") for line in lines]
+        text = "\r\n".join(lines)
+        end = f"\r\nContent-Type: application/json\r\nContent-Length: {len(event)}\r\n\r\n"
+        self.socket.sendall(b"".join([f"HTTP/1.1 200 OK\r\n{text}{end}".encode(), event]))
 
 
 def _headers(lines: bytes) -> Mapping[str, str]:
