@@ -112,7 +112,10 @@ build/functions/java/.ready: $(FUNCTION)/pom.xml $(FUNCTION)/src/main/java/bank/
 	  mvn --quiet --batch-mode -f $(FUNCTION)/pom.xml process-classes; else mkdir -p $(@D); fi
 	@touch $@
 
-functions: $(VENV) build/functions/.ready build/functions/java/.ready ## run functions that others wrote: Powertools, middy, FastAPI, Java
+build/functions/go/watcher: $(wildcard tests/e2e/functions/go/*) | build/functions/.ready
+	@if command -v go >/dev/null; then CGO_ENABLED=0 go build -C tests/e2e/functions/go -o $(CURDIR)/$@ .; fi
+
+functions: $(VENV) build/functions/.ready build/functions/java/.ready build/functions/go/watcher ## run functions that others wrote: Powertools, middy, FastAPI, Java, an extension in Go
 	$(BIN)/pytest tests/e2e/functions $(ARGS)
 
 java-runtime: ## fetch AWS's client for Java functions into the cache (once; needs Maven)
