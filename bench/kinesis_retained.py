@@ -1,4 +1,5 @@
-"""What a record costs in a stream that retains much: written, read at the tail and from the trim horizon, against an empty one.
+"""What a record costs in a stream that retains much: written, read at the tail and from the trim horizon, against the stream of
+another server that retains next to nothing.
 
 HEADRACE_BENCH_RETAINED_GB says how far it goes (1, 10, 50): 50 takes as much room on the disk. All of it is written, and none
 is sparse.
@@ -28,16 +29,17 @@ def measure(row: Callable[..., dict[str, Any]], folder: Path, quick: bool) -> li
     marks = [mark for mark in MARKS_GB if mark <= most] or [most]
     seconds = 0.5 if quick else 2.0
     results = []
-    with headrace(folder / "retained") as port:
-        client("kinesis", port).create_stream(StreamName=NAME, ShardCount=4)
-        load("put-records", port, NAME, 0.5, WRITERS)
-        empty = _rates(port, seconds)
+    with headrace(folder / "retained") as port, headrace(folder / "empty") as other:
+        for each in (port, other):
+            client("kinesis", each).create_stream(StreamName=NAME, ShardCount=4)
+            load("put-records", each, NAME, 0.5, WRITERS)
         written = 0.0
         for mark in marks:
             while written < mark:
                 ran = load("put-records", port, NAME, min(20.0, max(0.5, (mark - written) * 10)), WRITERS)
                 written += ran["requests"] * BATCH * RECORD_BYTES / 1e9
-            now = _rates(port, seconds)
+            # Side by side: the machine may be slower by then.
+            empty, now = _rates(other, seconds), _rates(port, seconds)
             held = f"{mark:g} GB retained"
             results.append(row(f"PutRecords, {held}, against empty", now[0] / empty[0], "share", 0.8))
             growth = now[1] / empty[1]

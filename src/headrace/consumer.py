@@ -194,6 +194,10 @@ class Backlog(NamedTuple):
     since: float | None = None
     problem: str = ""
 
+    def behind_seconds(self, now: float) -> float:
+        """How long the oldest record has waited."""
+        return 0.0 if self.since is None else max(0.0, now - self.since)
+
 
 def backlog(ctx: Context, subscription: Subscription) -> Backlog:
     """What a subscription has still to do, on one consistent view."""

@@ -27,7 +27,7 @@ def _destinations(ctx: Context) -> list[Flow]:
         if feed is None:
             continue
         backlog = consumer.backlog(ctx, subscription)
-        behind = 0.0 if backlog.since is None else max(0.0, ctx.clock.now() - backlog.since)
+        behind = backlog.behind_seconds(ctx.clock.now())
         found.append(
             Flow(
                 arns.arn("dynamodb", subscription.region, subscription.account, f"table/{table}"),

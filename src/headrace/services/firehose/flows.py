@@ -21,7 +21,7 @@ class Links:
         read = []
         for subscription in sources.subscriptions(ctx):
             backlog = consumer.backlog(ctx, subscription)
-            behind = 0.0 if backlog.since is None else max(0.0, ctx.clock.now() - backlog.since)
+            behind = backlog.behind_seconds(ctx.clock.now())
             target = state.stream_arn(subscription.account, subscription.region, subscription.id.rpartition("/")[2])
             read.append(Flow(subscription.source_arn, target, "source", "active", behind, problem=backlog.problem))
         return read + ctx.snapshot(lambda inner: list(_deliveries(inner)))

@@ -27,14 +27,13 @@ def _mapping(ctx: Context, mapping: Mapping) -> Iterator[Flow]:
     is_stream = mappings.source_service(mapping.source_arn) in ctx.ports.sources
     if is_stream:
         backlog = consumer.backlog(ctx, mappings.subscription(mapping))
-    behind = 0.0 if backlog.since is None else max(0.0, ctx.clock.now() - backlog.since)
     problem = backlog.problem or (mapping.last_result if mapping.last_result.startswith("PROBLEM") else "")
     yield Flow(
         mapping.source_arn,
         function,
         "event source mapping",
         "enabled" if mapping.enabled else "disabled",
-        behind if is_stream else None,
+        backlog.behind_seconds(ctx.clock.now()) if is_stream else None,
         problem=problem,
     )
     if mapping.on_failure:
