@@ -283,3 +283,22 @@ def test_a_mapping_does_not_wait_for_hours(client: Callable[..., Any], server: H
 
     assert [one["Body"] for one in eventually(given_up)] == ["never handled"]
     assert functions.list_durable_executions_by_function(FunctionName="tooslow")["DurableExecutions"] == []
+
+
+ROUND = """
+@durable_execution
+def handler(event, context: DurableContext):
+    return context.invoke("rounds", {"n": event["n"] + 1})
+"""
+
+
+def test_executions_that_call_each_other_in_a_loop_are_stopped(client: Callable[..., Any], zipped: Zipped) -> None:
+    functions = client("lambda")
+    make(client, zipped, "rounds", ROUND, {"ExecutionTimeout": 3600})
+    arn = functions.invoke(FunctionName="rounds", InvocationType="Event", Payload=b'{"n": 1}')["DurableExecutionArn"]
+    eventually(lambda: status(functions, arn) == "FAILED", 60)
+    found = functions.list_durable_executions_by_function(FunctionName="rounds")["DurableExecutions"]
+    inputs = [functions.get_durable_execution(DurableExecutionArn=one["DurableExecutionArn"]) for one in found]
+    assert sorted(json.loads(one["InputPayload"])["n"] for one in inputs) == list(range(1, 17))
+    assert "recursive loop" in inputs[0]["Error"]["ErrorMessage"]
+    assert "Root=" in inputs[0]["TraceHeader"]["XAmznTraceId"]

@@ -22,7 +22,7 @@ from headrace.services.lambda_.engine.function import Outcome
 from headrace.services.lambda_.errors import RecursiveInvocationException, ResourceNotFoundException, TooManyRequestsException
 from headrace.services.lambda_.invocations import RUNTIME, Target
 from headrace.services.lambda_.naming import FunctionName
-from headrace.services.lambda_.state import EVENTS, EventConfig
+from headrace.services.lambda_.state import EVENTS, EventConfig, Version
 from headrace.store import tuples
 from headrace.store.api import ReadTransaction, Transaction
 
@@ -149,14 +149,11 @@ def handle(ctx: Context, job: queue.Job, event: Event) -> None:
     if ctx.clock.now() - event.queued_at > age_max:
         _give_up(ctx, job, event, payload, target, config, "EventAgeExceeded", None)
         return
-    if (version := target.version).durable is not None:
-
-        def begin(inner: Context) -> None:
-            executions.begin(inner, version, payload, event.request_id)
-            queue.done(inner.tx, EVENTS, job)
-            _clear_pieces(inner.tx, event)
-
-        ctx.transact(begin)
+    if target.version.durable is not None:
+        try:
+            ctx.transact(lambda inner: _begin_execution(inner, job, event, payload, target.version))
+        except RecursiveInvocationException:
+            _give_up(ctx, job, event, payload, target, config, "RecursiveInvocation", None)
         return
     # What is sent because of this run is of its chain.
     trace = event.trace or lineage.begin(event.request_id, event.queued_at)
@@ -195,6 +192,13 @@ def handle(ctx: Context, job: queue.Job, event: Event) -> None:
     else:
         waits = limits.EVENT_RETRY_SECONDS
         _again(ctx, job, event, waits[min(event.failures, len(waits)) - 1])
+
+
+def _begin_execution(ctx: Context, job: queue.Job, event: Event, payload: bytes, version: Version) -> None:
+    """An event of a durable function is an execution from now on."""
+    executions.begin(ctx, version, payload, event.request_id, trace=event.trace)
+    queue.done(ctx.tx, EVENTS, job)
+    _clear_pieces(ctx.tx, event)
 
 
 def config_of(tx: ReadTransaction, name: FunctionName) -> EventConfig:

@@ -155,7 +155,7 @@ class Runtime:
         if len(payload) > limits.PAYLOAD_REQUEST_BYTES_MAX:
             raise RequestTooLargeException.payload(len(payload), limits.PAYLOAD_REQUEST_BYTES_MAX)
         if target.version.durable is not None:
-            return waiting.run(ctx, target.version, payload)[0]
+            return waiting.run(ctx, target.version, payload, trace=trace or "")[0]
         return self.once(
             ctx, target, invoked_arn, payload, request_id=request_id, client_context=client_context, trace=trace, parts=parts,
             answered=answered,

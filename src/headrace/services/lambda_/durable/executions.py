@@ -5,12 +5,16 @@ from typing import Any
 from headrace.kit.errors import AwsError
 from headrace.layers import timer
 from headrace.operation import Context
-from headrace.services.lambda_ import naming, state
+from headrace.services.lambda_ import lineage, naming, state
 from headrace.services.lambda_.durable import pausing, rules
 from headrace.services.lambda_.durable import state as kept
 from headrace.services.lambda_.durable.history import note
 from headrace.services.lambda_.durable.state import RUNNING, Execution, Key, Operation, Work
-from headrace.services.lambda_.errors import DurableExecutionAlreadyStartedException, InvalidParameterValueException
+from headrace.services.lambda_.errors import (
+    DurableExecutionAlreadyStartedException,
+    InvalidParameterValueException,
+    RecursiveInvocationException,
+)
 from headrace.services.lambda_.naming import FunctionName
 from headrace.services.lambda_.state import Version
 
@@ -24,8 +28,14 @@ _DETAILS = {kind: f"{name}Details" for kind, name in _EVENT_OF.items()}
 _PAST = {"SUCCEEDED": "Succeeded", "FAILED": "Failed", "TIMED_OUT": "TimedOut", "STOPPED": "Stopped", "CANCELLED": "Cancelled"}
 
 
-def begin(ctx: Context, version: Version, payload: bytes, name: str | None, parent: list[str] | None = None) -> Execution:
-    """Start an execution; one of the same name with the same payload is the one that it was."""
+def begin(
+    ctx: Context, version: Version, payload: bytes, name: str | None, parent: list[str] | None = None, trace: str = ""
+) -> Execution:
+    """Start an execution; one of the same name with the same payload is the one that it was.
+
+    RecursiveInvocationException when the event went round through the function too often. An execution counts once in its
+    chain, however often its function is invoked for it.
+    """
     place = (ctx.account, ctx.region, version.name)
     text = payload.decode("utf-8") or "{}"
     if name is not None and (known := kept.NAMED.get(ctx.tx, *place, name)) is not None:
@@ -34,10 +44,15 @@ def begin(ctx: Context, version: Version, payload: bytes, name: str | None, pare
             return old
         raise DurableExecutionAlreadyStartedException(f"Durable execution already started: {name}")
     config, execution_id, now = version.durable or {}, ctx.ids.uuid(), ctx.clock.now()
+    trace = trace or ctx.trace_id or lineage.begin(execution_id, now)
+    function = state.FUNCTIONS.get(ctx.tx, *place)
+    stops = function is not None and function.recursive_loop == lineage.TERMINATE
+    if stops and lineage.passes(trace, naming.function_arn(*place)) >= lineage.PASSES_MAX:
+        raise RecursiveInvocationException.loop(version.name)
     execution = Execution(
         id=execution_id, name=name or ctx.ids.uuid(), account=ctx.account, region=ctx.region, function=version.name,
         version=version.version, input=text, started_at=now, timeout_seconds=config["ExecutionTimeout"],
-        retention_days=config["RetentionPeriodInDays"], parent=parent,
+        retention_days=config["RetentionPeriodInDays"], parent=parent, trace=trace,
     )  # fmt: skip
     shape = {"Id": execution_id, "Type": "EXECUTION", "Name": execution.name, "StartTimestamp": now, "Status": "STARTED"}
     kept.change(ctx.tx, execution, {**shape, "ExecutionDetails": {"InputPayload": text}}, None)
@@ -184,17 +199,21 @@ def _call(ctx: Context, execution: Execution, update: dict[str, Any], shape: dic
     try:
         name = naming.parse(ctx, text)
         version = state.resolve(ctx.tx, name, ctx.ids.random.random())
+        child = None
+        if version.durable is not None:
+            trace = lineage.advance(execution.trace, naming.function_arn(*execution.key[:3]))
+            child = begin(ctx, version, payload.encode(), None, [execution.function, execution.id, update["Id"]], trace)
     except AwsError as error:
         note(ctx, execution, "ChainedInvokeStarted", details, shape)
         problem = {"ErrorType": type(error).__name__, "ErrorMessage": error.message}
         close(ctx, execution, None, shape, "FAILED", {"Error": problem})
         return
     details |= {"Input": {"Payload": payload}, "ExecutedVersion": version.version}
-    if version.durable is not None:
-        child = begin(ctx, version, payload.encode(), None, [execution.function, execution.id, update["Id"]])
+    if child is not None:
         details["DurableExecutionArn"] = child.arn
     else:
-        kept.WORK.put(ctx.tx, Work("", naming.named_arn(name), payload), *execution.key, update["Id"])
+        trace = lineage.advance(execution.trace, naming.function_arn(*execution.key[:3]))
+        kept.WORK.put(ctx.tx, Work("", naming.named_arn(name), payload, trace), *execution.key, update["Id"])
         ctx.tx.announce(kept.TOPIC)
     note(ctx, execution, "ChainedInvokeStarted", details, shape)
     kept.change(ctx.tx, execution, {**shape, "ChainedInvokeDetails": {}}, None)

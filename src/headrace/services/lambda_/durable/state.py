@@ -83,6 +83,7 @@ class Execution(msgspec.Struct, kw_only=True):
     token_before: int = -1
     seen_before: int = 0
     parent: list[str] | None = None
+    trace: str = ""
     pause: Pause | None = None
     paused_seconds: float = 0.0
     interrupted: bool = False
@@ -141,6 +142,7 @@ class Work(msgspec.Struct, frozen=True):
     owner: str = ""
     function: str = ""
     payload: str = ""
+    trace: str = ""
 
 
 EXECUTIONS = Records(("lambda", "durable"), Execution)

@@ -17,13 +17,13 @@ _LOOK_SECONDS = 1.0
 STOPPING = threading.Event()
 
 
-def run(ctx: Context, version: Version, payload: bytes, name: str | None = None) -> tuple[Outcome, Execution]:
+def run(ctx: Context, version: Version, payload: bytes, name: str | None = None, trace: str = "") -> tuple[Outcome, Execution]:
     """Start an execution and wait for its end."""
     if (version.durable or {})["ExecutionTimeout"] > SYNCHRONOUS_SECONDS_MAX:
         raise InvalidParameterValueException(
             "You cannot synchronously invoke a durable function with an executionTimeout greater than 15 minutes."
         )
-    execution = ctx.transact(lambda inner: executions.begin(inner, version, payload, name))
+    execution = ctx.transact(lambda inner: executions.begin(inner, version, payload, name, trace=trace))
     ended: list[Execution] = []
 
     def over() -> bool:

@@ -182,7 +182,7 @@ def invoke(ctx: Context, key: Key) -> None:
     began, name = ctx.clock.now(), executions.name_of(execution)
     try:
         target = ctx.snapshot(lambda inner: invocations.target(inner, name))
-        outcome = RUNTIME.once(ctx, target, naming.named_arn(name), payload, request_id=request_id)
+        outcome = RUNTIME.once(ctx, target, naming.named_arn(name), payload, request_id=request_id, trace=execution.trace or None)
     except ServiceException:
         raise
     except ResourceNotFoundException as error:
@@ -318,7 +318,9 @@ def call(ctx: Context, key: Key, operation_id: str, work: Work) -> None:
     try:
         name = naming.parse(ctx, work.function)
         target = ctx.snapshot(lambda inner: invocations.target(inner, name))
-        outcome = RUNTIME.once(ctx, target, naming.named_arn(name), work.payload.encode(), request_id=ctx.ids.uuid())
+        outcome = RUNTIME.once(
+            ctx, target, naming.named_arn(name), work.payload.encode(), request_id=ctx.ids.uuid(), trace=work.trace or None
+        )
     except ServiceException:
         raise
     except AwsError as error:

@@ -65,6 +65,8 @@ def get_durable_execution(
             "RetentionPeriodInDays": execution.retention_days,
         },
     }
+    if execution.trace:
+        answer["TraceHeader"] = _trace_header(execution.trace)
     if execution.status == RUNNING:
         answer["ExpectedExecutionTimeoutTimestamp"] = execution.deadline
     if execution.pause is not None:
@@ -223,6 +225,10 @@ def _summary(execution: Execution) -> dict[str, Any]:
     if execution.ended_at is not None:
         answer["EndTimestamp"] = execution.ended_at
     return answer
+
+
+def _trace_header(trace: str) -> dict[str, str]:
+    return {"XAmznTraceId": trace}
 
 
 def _bare(event: dict[str, Any]) -> dict[str, Any]:
