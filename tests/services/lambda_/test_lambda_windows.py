@@ -1,6 +1,9 @@
 """Tumbling windows: a function's state goes from batch to batch, and the window ends by its time."""
 
+import json
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -120,3 +123,52 @@ def test_window__what_does_not_go_together(caller: Caller, client: Callable[...,
             ParallelizationFactor=2,
         )  # fmt: skip
     assert refused.value.response["Error"]["Code"] == "InvalidParameterValueException"
+
+
+ADDS = """
+import base64, boto3, json, time
+def handler(event, context):
+    total = event["state"].get("sum", 0) + sum(json.loads(base64.b64decode(one["kinesis"]["data"])) for one in event["Records"])
+    if event["isFinalInvokeForWindow"]:
+        key = {"id": {"S": event["window"]["start"]}}
+        boto3.client("dynamodb").put_item(TableName="sums", Item={**key, "sum": {"N": str(total)}})
+        return {}
+    time.sleep(0.02)
+    return {"state": {"sum": total}}
+"""
+
+
+def test_window__counts_each_record_once_over_kills(tmp_path: Path, zipped: Any) -> None:
+    server = HeadraceServer(tmp_path / "data").start()
+    try:
+        trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        role = server.client("iam").create_role(
+            RoleName="r", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        )["Role"]["Arn"]
+        everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+        server.client("iam").put_role_policy(RoleName="r", PolicyName="all", PolicyDocument=json.dumps(everything))
+        server.client("dynamodb").create_table(
+            TableName="sums", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}], BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        )  # fmt: skip
+        stream = Stream(server.client("kinesis"), "source")
+        server.client("lambda").create_function(
+            FunctionName="f", Runtime="python3.11", Handler="app.handler", Role=role, Code={"ZipFile": zipped({"app.py": ADDS})}
+        )
+        server.client("lambda").create_event_source_mapping(
+            EventSourceArn=stream.arn, FunctionName="f", StartingPosition="TRIM_HORIZON", BatchSize=1, TumblingWindowInSeconds=300
+        )
+        for turn in range(3):
+            Stream(server.client("kinesis"), "source", make=False).put(*range(turn * 20, turn * 20 + 20))
+            time.sleep(0.4)  # so that some are done, and some are not
+            server.kill()
+            server.start()
+        server.advance(301)
+
+        def sums() -> list[int]:
+            return [int(item["sum"]["N"]) for item in server.client("dynamodb").scan(TableName="sums")["Items"]]
+
+        # A started server has the true time again, so the records may lie in two windows.
+        eventually(lambda: sum(sums()) == sum(range(60)), 30)
+    finally:
+        server.stop()
