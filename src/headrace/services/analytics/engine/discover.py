@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from headrace.services.analytics.engine.parser_expressions import RESERVED
 from headrace.services.analytics.engine.records import RecordReader, _values
 from headrace.services.analytics.engine.schema import Column, Discovered, RecordFormat, SqlError
+from headrace.services.analytics.engine.words import RESERVED
 
 SAMPLE_RECORDS_MAX = 1000
 COLUMNS_MAX = 1000

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from headrace.services.analytics.engine.arithmetic import like_pattern
 from headrace.services.analytics.engine.casting import cast
 from headrace.services.analytics.engine.evaluate import Builder, Compiled, Invocation, Rows, Run, TypeProblem, each, strict
 from headrace.services.analytics.engine.jsonpath import find, steps
@@ -54,10 +55,31 @@ def substring(invocation: Invocation) -> Compiled:
     """SUBSTRING(x FROM a FOR b); with a pattern, what it finds."""
     invocation.need(2, 3)
     operand, start, *rest = invocation.arguments
+    if invocation.words == ("SIMILAR",):
+        return _similar(invocation)
     if start.type.is_text and not rest:
         return Compiled(VARCHAR, _noticing_nulls(strict(each(_found, VARCHAR), (operand, start), VARCHAR)))
     numbers = [cast(one, INTEGER) for one in (start, *rest)]
     return strict(each(cut, VARCHAR), [*_texts(invocation, 1), *numbers], VARCHAR)
+
+
+def _similar(invocation: Invocation) -> Compiled:
+    """SUBSTRING(x SIMILAR 'before#"wanted#"behind' ESCAPE '#')."""
+    pattern, escape = invocation.text(1), invocation.text(2)
+    parts = pattern.split(f'{escape}"') if len(escape) == 1 else []
+    if len(parts) != 3:
+        raise TypeProblem(f"Invalid pattern '{pattern}': it has three parts, with {escape}\" between them")
+    try:
+        before, wanted, behind = (like_pattern(part, escape, similar=True).pattern for part in parts)
+        search = re.compile(f"(?:{before})({wanted})(?:{behind})", re.DOTALL).search
+    except re.error as error:
+        raise TypeProblem(f"Invalid pattern '{pattern}': {error}") from error
+
+    def find_part(text: str) -> str | None:
+        found = search(text)
+        return found[1] if found else None
+
+    return Compiled(VARCHAR, _noticing_nulls(strict(each(find_part, VARCHAR), _texts(invocation, 1), VARCHAR)))
 
 
 def _found(text: str, pattern: str) -> str | None:

@@ -1,6 +1,7 @@
 """Functions of moments and spans."""
 
 from collections.abc import Callable
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 import numpy as np
 
@@ -63,8 +64,8 @@ def rounding(invocation: Invocation) -> Compiled:
         if kind.is_whole:
             return operand
         if kind.kind == "DECIMAL":
-            function = each(lambda value: value // 1 if down or value == value // 1 else value // 1 + 1, kind)
-            return strict(function, (operand,), kind)
+            whole = ROUND_FLOOR if down else ROUND_CEILING
+            return strict(each(lambda value: value.to_integral_value(whole), kind), (operand,), kind)
         return strict(lambda rows, a: np.floor(a) if down else np.ceil(a), (operand,), kind)
     unit = invocation.words[0]
     cut: Callable[[Array, str], Array] = floor_times if down else _ceil_times
@@ -74,6 +75,12 @@ def rounding(invocation: Invocation) -> Compiled:
         size = UNITS_MS[unit]
         return strict(lambda rows, a: a // size * size if down else -(-a // size) * size, (operand,), kind)
     raise invocation.refuse()
+
+
+def _decimal_step(value: Decimal, size: Decimal) -> Decimal:
+    """Down to a multiple. Decimals are divided towards zero."""
+    made = value // size * size
+    return made - size if made > value else made
 
 
 def step(invocation: Invocation) -> Compiled:
@@ -93,6 +100,8 @@ def step(invocation: Invocation) -> Compiled:
         by = cast(size, kind)
         if kind.is_approximate:
             return strict(lambda rows, a, b: np.floor(a / b) * b, (operand, by), kind)
+        if kind.kind == "DECIMAL":
+            return strict(each(_decimal_step, kind), (operand, by), kind)
         return strict(lambda rows, a, b: a // b * b, (operand, by), kind)
     raise invocation.refuse()
 

@@ -11,10 +11,14 @@ _TOKEN = re.compile(
     |(?P<number>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)
     |(?P<quoted>"(?:[^"]|"")*")
     |(?P<string>'(?:[^']|'')*')
+    |(?P<unicode>[uU]&'(?:[^']|'')*'(?:\s+[uU][eE][sS][cC][aA][pP][eE]\s+'[^']')?)
     |(?P<word>[A-Za-z_][\w$]*)
     |(?P<symbol><>|!=|<=|>=|\|\||=>|[-+*/%(),.;=<>?\[\]:])""",
     re.VERBOSE | re.DOTALL,
 )
+
+
+_ESCAPED = r"{0}(?:({0})|\+([0-9a-fA-F]{{6}})|([0-9a-fA-F]{{4}})|)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,24 @@ class Source:
                 text = text.upper()
             elif kind in ("quoted", "string"):
                 text = text[1:-1].replace(text[0] * 2, text[0])
+            elif kind == "unicode":
+                kind, text = "string", self._unescaped(text, at)
             if kind != "space":
                 found.append(Token(kind, text, at))
             at = match.end()
         return [*found, Token("end", "<EOF>", len(self.text))]
+
+    def _unescaped(self, text: str, at: int) -> str:
+        """What U&'d\\0061ta' says; UESCAPE names another sign than the backslash."""
+        named = re.search(r"'\s+UESCAPE\s+'(.)'$", text, re.IGNORECASE)
+        body = text[3 : named.start() if named else -1].replace("''", "'")
+
+        def sign(found: "re.Match[str]") -> str:
+            if found[1]:
+                return found[1]
+            code = found[2] or found[3]
+            if not code or int(code, 16) > 0x10FFFF:
+                raise self.error(f"Invalid Unicode escape in {text}", at)
+            return chr(int(code, 16))
+
+        return re.sub(_ESCAPED.format(re.escape(named[1] if named else "\\")), sign, body)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from headrace.services.analytics.engine.lexer import Source
-from headrace.services.analytics.engine.parser_expressions import RESERVED, ExpressionReader
+from headrace.services.analytics.engine.parser_expressions import ExpressionReader
 from headrace.services.analytics.engine.sqltypes import SqlType
 from headrace.services.analytics.engine.syntax import (
     AlterPump,
@@ -27,6 +27,7 @@ from headrace.services.analytics.engine.syntax import (
     Union,
     With,
 )
+from headrace.services.analytics.engine.words import RESERVED
 
 CODE_LETTERS_MAX = 102_400
 

@@ -1,5 +1,6 @@
 """Reads expressions: by precedence, each with its place."""
 
+from collections.abc import Callable
 from decimal import Decimal
 
 from headrace.services.analytics.engine import instants
@@ -20,81 +21,53 @@ from headrace.services.analytics.engine.sqltypes import (
     type_named,
 )
 from headrace.services.analytics.engine.syntax import Call, Case, Cast, Expr, Frame, Literal, Name, Over, Star
+from headrace.services.analytics.engine.words import RESERVED, WordReader
 
 _COMPARISONS = ("=", "<>", "!=", "<", "<=", ">", ">=")
 _NILADIC = {
     "CURRENT_TIMESTAMP", "CURRENT_DATE", "CURRENT_TIME", "LOCALTIMESTAMP", "LOCALTIME", "CURRENT_ROW_TIMESTAMP",
     "CURRENT_PATH",
 }  # fmt: skip
-RESERVED = {
-    "SELECT", "FROM", "WHERE", "GROUP", "HAVING", "WINDOW", "WINDOWED", "ORDER", "UNION", "EXCEPT", "INTERSECT", "JOIN",
-    "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "ON", "USING", "OVER", "AS", "AND", "OR", "NOT", "CASE", "WHEN", "THEN",
-    "ELSE", "END", "IS", "IN", "LIKE", "BETWEEN", "SIMILAR", "STREAM", "BY", "TO", "FOR", "NATURAL", "OUTER", "INSERT",
-    "CREATE", "RANGE", "ROWS", "LIMIT",
-}  # fmt: skip
+# The keywords that stand between the arguments of functions.
+_BETWEEN = {"STEP": ("BY",), "POSITION": ("IN",), "SUBSTRING": ("FROM", "SIMILAR"), "OVERLAY": ("PLACING",)}
 DEPTH_MAX = 100
 
 
-class ExpressionReader:
-    """A place among the words of a text, and how expressions are read from there."""
+def _between(value: Expr, low: Expr, high: Expr, at: int) -> Expr:
+    return Call("AND", (Call(">=", (value, low), at=at), Call("<=", (value, high), at=at)), at=at)
+
+
+def _all(*conditions: tuple[str, int, int]) -> Callable[[Expr, Expr, Expr, Expr, int], Expr]:
+    """Conditions on the ends of two periods: 0 and 1 are those of the first, 2 and 3 those of the second."""
+
+    def make(start: Expr, end: Expr, other_start: Expr, other_end: Expr, at: int) -> Expr:
+        ends = (start, end, other_start, other_end)
+        calls: list[Expr] = [Call(name, (ends[one], ends[other]), at=at) for name, one, other in conditions]
+        return calls[0] if len(calls) == 1 else Call("AND", tuple(calls), at=at)
+
+    return make
+
+
+PERIODS = {
+    "CONTAINS": _all(("<=", 0, 2), (">=", 1, 3)),
+    "OVERLAPS": _all((">=", 1, 2), ("<=", 0, 3)),
+    "EQUALS": _all(("=", 0, 2), ("=", 1, 3)),
+    "PRECEDES": _all(("<=", 1, 2)),
+    "SUCCEEDS": _all((">=", 0, 3)),
+    "IMMEDIATELY PRECEDES": _all(("=", 1, 2)),
+    "IMMEDIATELY SUCCEEDS": _all(("=", 0, 3)),
+    "STRICTLY CONTAINS": _all(("<", 0, 2), (">", 1, 3)),
+    "STRICTLY PRECEDES": _all(("<", 1, 2)),
+    "STRICTLY SUCCEEDS": _all((">", 0, 3)),
+}
+
+
+class ExpressionReader(WordReader):
+    """How expressions are read."""
 
     def __init__(self, source: Source) -> None:
-        self.source = source
-        self.tokens = source.tokens()
-        self.place = 0
+        super().__init__(source)
         self._depth = 0
-
-    @property
-    def token(self) -> Token:
-        """The word that comes next."""
-        return self.tokens[self.place]
-
-    def peek(self, ahead: int = 1) -> Token:
-        """A word after the next."""
-        return self.tokens[min(self.place + ahead, len(self.tokens) - 1)]
-
-    def at_word(self, *words: str) -> bool:
-        """Whether these words (or symbols) come next."""
-        return all(
-            self.peek(ahead).text == word and self.peek(ahead).kind in ("word", "symbol") for ahead, word in enumerate(words)
-        )
-
-    def take(self, *words: str) -> bool:
-        """Pass these words if they come next."""
-        if self.at_word(*words):
-            self.place += len(words)
-            return True
-        return False
-
-    def expect(self, *words: str) -> None:
-        """Pass these words, which must come."""
-        for word in words:
-            if not self.take(word):
-                raise self.unexpected(f'"{word}"')
-
-    def unexpected(self, wanted: str = "") -> SqlError:
-        """What is said of a word that cannot stand here."""
-        tail = f" Was expecting {wanted}." if wanted else ""
-        return self.error(f'Encountered "{self.token.text}".{tail}', self.token.at)
-
-    def error(self, message: str, at: int) -> SqlError:
-        """An error at a place."""
-        return self.source.error(message, at)
-
-    def identifier(self) -> str:
-        """A name."""
-        token = self.token
-        if token.kind == "quoted" or (token.kind == "word" and token.text not in RESERVED):
-            self.place += 1
-            return token.text
-        raise self.unexpected("a name")
-
-    def string(self) -> str:
-        """A text between quotes."""
-        if self.token.kind != "string":
-            raise self.unexpected("a string")
-        self.place += 1
-        return self.tokens[self.place - 1].text
 
     def expression(self) -> Expr:
         """An expression."""
@@ -161,10 +134,12 @@ class ExpressionReader:
             escape = (self._sum(),) if self.take("ESCAPE") else ()
             return Call(name, (left, pattern, *escape), at=at)
         if self.take("BETWEEN"):
+            symmetric = self.take("SYMMETRIC") or (self.take("ASYMMETRIC") and False)
             low = self._sum()
             self.expect("AND")
             high = self._sum()
-            return Call("AND", (Call(">=", (left, low), at=at), Call("<=", (left, high), at=at)), at=at)
+            made = _between(left, low, high, at)
+            return Call("OR", (made, _between(left, high, low, at)), at=at) if symmetric else made
         if self.take("IN"):
             self.expect("(")
             if self.at_word("SELECT"):
@@ -224,11 +199,39 @@ class ExpressionReader:
         if self.at_word("SELECT"):
             raise self.error("A subquery in an expression is not supported over streams", self.token.at)
         made = self.expression()
+        if self.at_word(","):
+            return self._periods(made)
         self.expect(")")
         if self.token.kind == "word" and self.token.text in instants.UNITS:
             at = self.token.at
             return Call("INTERVAL OF", (made,), (self._unit()[0],), at=at)
         return made
+
+    def _periods(self, start: Expr) -> Expr:
+        """A temporal predicate, between two periods: (start, end or length) PRECEDES (start, end or length)."""
+        first = self._period(start)
+        at = self.token.at
+        words = [word for word in ("STRICTLY", "IMMEDIATELY") if self.take(word)]
+        words.append(self.token.text)
+        made = PERIODS.get(" ".join(words))
+        if made is None and self.peek().text != "(":
+            raise self.unexpected("a temporal predicate")
+        if made is None:
+            raise self.error(f'Temporal predicate "{" ".join(words)}" is not supported', at)
+        self.place += 1
+        self.expect("(")
+        return made(*first, *self._period(self.expression()), at)
+
+    def _period(self, start: Expr) -> tuple[Expr, Expr]:
+        """What follows a period's first end: the earlier end is the first."""
+        self.expect(",")
+        at = self.token.at
+        end = self.expression()
+        self.expect(")")
+        if isinstance(end, Literal) and end.type in (INTERVAL, MONTHS):
+            end = Call("+", (start, end), at=at)
+        in_order = Call("<=", (start, end), at=at)
+        return Case(((in_order, start),), end, at=at), Case(((in_order, end),), start, at=at)
 
     def _number(self, token: Token) -> Expr:
         text = token.text
@@ -400,11 +403,17 @@ class ExpressionReader:
         """The keyword that stands between a function's arguments: FLOOR(x TO MINUTE), STEP(x BY …), POSITION(a IN b)."""
         if name in ("FLOOR", "CEIL", "CEILING") and self.take("TO"):
             return [self._one_unit()]
-        for owner, word in (("STEP", "BY"), ("POSITION", "IN"), ("SUBSTRING", "FROM"), ("OVERLAY", "PLACING")):
+        for owner, word in (
+            ("STEP", "BY"),
+            ("POSITION", "IN"),
+            ("SUBSTRING", "FROM"),
+            ("SUBSTRING", "SIMILAR"),
+            ("OVERLAY", "PLACING"),
+        ):
             if name == owner and self.take(word):
                 arguments.append(self.expression())
-                if word == "PLACING":
-                    self.expect("FROM")
+                if word in ("PLACING", "SIMILAR"):
+                    self.expect("FROM" if word == "PLACING" else "ESCAPE")
                     arguments.append(self.expression())
                 return [word]
         raise self.unexpected('"," or ")"')
