@@ -378,6 +378,11 @@ class Authority(Protocol):
         members. The account in which the request runs: the principal's, or that of a resource which lets the principal in.
         """
 
+    def lets_service(self, scope: Scope, service: str, action: str, resource: str, source_arn: str, source_account: str) -> bool:
+        """Whether the policy of a resource lets a service (e.g. s3.amazonaws.com) do an action on it, on behalf of a resource of
+        the service: the policy's conditions see its ARN and account as aws:SourceArn and aws:SourceAccount.
+        """
+
     def check_policy(self, document: str) -> None:
         """MalformedPolicy unless a document can be the policy of a resource."""
 

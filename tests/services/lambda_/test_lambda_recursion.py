@@ -81,6 +81,9 @@ def test_topic__loop_goes_to_the_destination_of_failures(
     caller.client.put_function_event_invoke_config(
         FunctionName=name, DestinationConfig={"OnFailure": {"Destination": failed_arn}}
     )
+    caller.client.add_permission(
+        FunctionName=name, StatementId="topic", Action="lambda:InvokeFunction", Principal="sns.amazonaws.com", SourceArn=topic
+    )
     client("sns").subscribe(TopicArn=topic, Protocol="lambda", Endpoint=function_arn)
     client("sns").publish(TopicArn=topic, Message="begin")
     eventually(lambda: count(client, failed) == 1, 60)

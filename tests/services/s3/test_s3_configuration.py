@@ -13,9 +13,14 @@ from headrace.services.s3 import errors, lifecycle, state
 DAY = 86_400
 
 
-def queue(sqs: Any, name: str = "q") -> tuple[str, str]:
+def queue(sqs: Any, name: str = "q", **statement: Any) -> tuple[str, str]:
+    """URL and ARN of a new queue, whose policy lets S3 send, unless another statement is given."""
     url = sqs.create_queue(QueueName=name)["QueueUrl"]
-    return url, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    said = {"Effect": "Allow", "Principal": {"Service": "s3.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": arn}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [{**said, **statement}]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": document})
+    return url, arn
 
 
 def events(sqs: Any, url: str) -> list[dict[str, Any]]:
@@ -61,6 +66,49 @@ def test_notifications__refuses(s3: Any, bucket: str, account: str) -> None:
     assert put(QueueArn=f"arn:aws:sqs:us-east-1:{account}:none") == ("InvalidArgument", 400)
     assert put(QueueArn="arn:aws:sqs:us-east-1:999999999999:q") == ("InvalidArgument", 400)
     assert put(QueueArn=f"arn:aws:sqs:us-east-1:{account}:q", Events=["s3:Replication:*"]) == ("NotImplemented", 501)
+
+
+def test_notifications__ask_the_policy_of_the_target(s3: Any, bucket: str, account: str, client: Callable[..., Any]) -> None:
+    sqs = client("sqs")
+
+    def put(kind: str = "QueueConfigurations", member: str = "QueueArn", *, arn: str, **more: Any) -> None:
+        wanted = {kind: [{member: arn, "Events": ["s3:ObjectCreated:*"]}]}
+        s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=wanted, **more)
+
+    here = {"ArnLike": {"aws:SourceArn": f"arn:aws:s3:::{bucket}"}, "StringEquals": {"aws:SourceAccount": account}}
+    url, arn = queue(sqs, "here", Condition=here)
+    put(arn=arn)
+    assert len(events(sqs, url)) == 1
+    for name, statement in (
+        ("other-bucket", {"Condition": {"ArnLike": {"aws:SourceArn": "arn:aws:s3:::another"}}}),
+        ("other-service", {"Principal": {"Service": "sns.amazonaws.com"}}),
+        ("denied", {"Effect": "Deny"}),
+    ):
+        assert refused(put, arn=queue(sqs, name, **statement)[1]) == ("InvalidArgument", 400)
+    sqs.create_queue(QueueName="bare")
+    bare = f"arn:aws:sqs:us-east-1:{account}:bare"
+    assert refused(put, arn=bare) == ("InvalidArgument", 400)
+    put(arn=bare, SkipDestinationValidation=True)
+    s3.put_object(Bucket=bucket, Key="a", Body=b"the object is there though nobody may be told")
+    assert events(sqs, sqs.get_queue_url(QueueName="bare")["QueueUrl"]) == []
+    function = f"arn:aws:lambda:us-east-1:{account}:function:none"
+    assert refused(put, kind="LambdaFunctionConfigurations", member="LambdaFunctionArn", arn=function) == ("InvalidArgument", 400)
+    topic = client("sns").create_topic(Name="told")["TopicArn"]
+    assert refused(put, kind="TopicConfigurations", member="TopicArn", arn=topic) == ("InvalidArgument", 400)
+
+
+def test_notifications__to_a_queue_of_another_account(s3: Any, bucket: str, account: str, server: HeadraceServer) -> None:
+    other = f"{(int(account) + 1) % 10**12:012d}"
+    sqs = server.client("sqs", account=other)
+    url, arn = queue(sqs, "theirs", Condition={"StringEquals": {"aws:SourceAccount": account}})
+    assert other in arn
+    wanted = {"QueueConfigurations": [{"QueueArn": arn, "Events": ["s3:ObjectCreated:*"]}]}
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=wanted)
+    s3.put_object(Bucket=bucket, Key="a", Body=b"1")
+    assert [one.get("Event") or one["Records"][0]["s3"]["object"]["key"] for one in events(sqs, url)] == ["s3:TestEvent", "a"]
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": ""})
+    s3.put_object(Bucket=bucket, Key="b", Body=b"1")
+    assert events(sqs, url) == []
 
 
 def test_lifecycle__objects_expire(s3: Any, bucket: str, server: HeadraceServer) -> None:

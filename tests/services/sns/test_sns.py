@@ -26,10 +26,14 @@ def topic(sns: Any) -> str:
     return arn
 
 
-def queue(sqs: Any, name: str) -> tuple[str, str]:
-    """URL and ARN of a new queue."""
+def queue(sqs: Any, name: str, **statement: Any) -> tuple[str, str]:
+    """URL and ARN of a new queue, whose policy lets SNS send, unless another statement is given."""
     url = sqs.create_queue(QueueName=name)["QueueUrl"]
-    return url, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    said = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": arn}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [{**said, **statement}]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": document})
+    return url, arn
 
 
 def received(sqs: Any, url: str) -> list[dict[str, Any]]:
@@ -124,6 +128,36 @@ def test_publish__a_queue_that_is_gone(sns: Any, sqs: Any, topic: str) -> None:
     sns.publish(TopicArn=topic, Message="m")
     assert [json.loads(one["Body"])["Message"] for one in received(sqs, url)] == ["m"]
     assert [json.loads(one["Body"])["Message"] for one in received(sqs, dead_url)] == ["m"]
+
+
+def test_publish__asks_the_policies_of_queues(sns: Any, sqs: Any, topic: str, account: str) -> None:
+    dead_url, dead_arn = queue(sqs, "dead")
+    buried = {"RedrivePolicy": json.dumps({"deadLetterTargetArn": dead_arn}), "RawMessageDelivery": "true"}
+
+    def given(name: str, **statement: Any) -> str:
+        url, arn = queue(sqs, name, **statement)
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes=buried)
+        return url
+
+    from_here = {"ArnEquals": {"aws:SourceArn": topic}}
+    let_in = [
+        given("everybody", Principal="*", Condition=from_here),
+        given("source", Condition=from_here),
+        given("account", Condition={"StringEquals": {"aws:SourceAccount": account}}),
+    ]
+    left_out = [
+        given("elsewhere", Condition={"ArnEquals": {"aws:SourceArn": f"{topic}-not"}}),
+        given("another-service", Principal={"Service": "s3.amazonaws.com"}),
+        given("another-action", Action="sqs:ReceiveMessage"),
+        given("denied", Effect="Deny"),
+        given("owner", Principal={"AWS": account}),
+    ]
+    bare = sqs.create_queue(QueueName="bare")["QueueUrl"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=dead_arn.replace("dead", "bare"), Attributes=buried)
+    sns.publish(TopicArn=topic, Message="m")
+    assert [[one["Body"] for one in received(sqs, url)] for url in let_in] == [["m"]] * 3
+    assert [received(sqs, url) for url in (*left_out, bare)] == [[]] * 6
+    assert len(received(sqs, dead_url)) == 6
 
 
 def test_publish_batch(sns: Any, sqs: Any, topic: str) -> None:

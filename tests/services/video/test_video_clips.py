@@ -224,6 +224,8 @@ def test_events__images_go_to_s3_and_notifications_to_sns(
     topic = sns.create_topic(Name="fragments")["TopicArn"]
     queue = sqs.create_queue(QueueName="fragments")["QueueUrl"]
     queue_arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    said = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": queue_arn}
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [said]})})
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue_arn, Attributes={"RawMessageDelivery": "true"})
     images_wanted = {
         "Status": "ENABLED", "ImageSelectorType": PRODUCER, "SamplingInterval": 1000, "Format": "PNG",

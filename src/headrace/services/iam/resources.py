@@ -82,6 +82,11 @@ class Resources:
             return Verdict(Decision.ALLOWED, RESOURCE_BASED, owner)
         return own._replace(owner=owner)
 
+    def let_service(self, scope: Scope, service: str, action: str, resource: str, context: RequestContext) -> bool:
+        """Whether the policy of a resource lets a service do something: nothing else speaks for one."""
+        port = scope.ports.policies.get(action.partition(":")[0])
+        return reach(_kept(scope, port, resource), Caller(frozenset(), "", service), action, resource, context) is Reach.CALLER
+
 
 def _own(held: Permissions, need: Need, context: RequestContext) -> Verdict:
     # Several resources are names of one thing: one must be allowed, and none denied.

@@ -58,6 +58,11 @@ class Iam:
         # What names things of several accounts runs in the caller's, where the service refuses the others'.
         return owners.pop() or own if len(owners) == 1 else own
 
+    def lets_service(self, scope: Scope, service: str, action: str, resource: str, source_arn: str, source_account: str) -> bool:
+        """Whether the policy of a resource lets a service, on behalf of one of its own resources, do something with it."""
+        context = {"aws:sourcearn": (source_arn,), "aws:sourceaccount": (source_account,), "aws:sourceowner": (source_account,)}
+        return self._resources.let_service(scope, service, action, resource, context)
+
     def check_policy(self, document: str) -> None:
         """MalformedPolicy unless a document can be the policy of a resource."""
         try:

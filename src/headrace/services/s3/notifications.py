@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote_plus
 
 from headrace.kit import arn as arns
-from headrace.kit.errors import AwsError, UnsupportedParameter
+from headrace.kit.errors import AccessDeniedException, AwsError, UnsupportedParameter
 from headrace.operation import Context
 from headrace.ports import Scope
 from headrace.services.s3 import errors, state
@@ -16,6 +16,8 @@ from headrace.services.s3 import errors, state
 log = logging.getLogger(__name__)
 
 KIND = "notification"
+PRINCIPAL = "s3.amazonaws.com"
+_ACTIONS = {"sns": "sns:Publish", "sqs": "sqs:SendMessage", "lambda": "lambda:InvokeFunction"}
 # Each list of configurations, the member that names the target, and the target's service.
 _TARGETS = (
     ("TopicConfigurations", "TopicArn", "sns"),
@@ -54,14 +56,26 @@ def _check_target(ctx: Context, arn: str, service: str) -> None:
         parsed = arns.parse(arn)
     except ValueError:
         raise errors.InvalidArgument("The ARN could not be parsed", ArgumentName="arn", ArgumentValue=arn) from None
-    if parsed.service != service or parsed.account != ctx.account or service not in ctx.ports.sinks:
+    if parsed.service != service or service not in ctx.ports.sinks:
         raise _unreachable(arn)
+
+
+def _may_send(ctx: Context, owner: state.Bucket, service: str, arn: str) -> bool:
+    """Whether the target's policy lets S3 send there for the bucket, which is asked of targets of the same account, too."""
+    return ctx.ports.authority.lets_service(ctx, PRINCIPAL, _ACTIONS[service], arn, owner.arn, owner.account)
+
+
+def _send(ctx: Context, owner: state.Bucket, service: str, arn: str, body: bytes) -> None:
+    where = arns.parse(arn)
+    if not _may_send(ctx, owner, service, arn):
+        raise AccessDeniedException(f"{PRINCIPAL} is not authorized to perform: {_ACTIONS[service]} on resource: {arn}")
+    ctx.ports.sinks[service].send(ctx.at(where.account, where.region), arn, body)
 
 
 def _unreachable(arn: str) -> errors.InvalidArgument:
     return errors.InvalidArgument(
         "Unable to validate the following destination configurations", ArgumentName=arn,
-        ArgumentValue="The destination does not exist, or belongs to another account",
+        ArgumentValue="The destination does not exist, or its policy does not let s3.amazonaws.com send there",
     )  # fmt: skip
 
 
@@ -73,15 +87,19 @@ def targets(configuration: Mapping[str, Any]) -> Iterator[str]:
 
 
 def try_targets(ctx: Context, owner: state.Bucket, configuration: Mapping[str, Any]) -> None:
-    """Send AWS's test event to queues and topics. InvalidArgument when there is none."""
+    """Ask whether all may be sent to, and send AWS's test event to queues and topics. InvalidArgument where that can't be."""
     event = {
         "Service": "Amazon S3", "Event": "s3:TestEvent", "Time": _timestamp(ctx.clock.now()), "Bucket": owner.name,
         "RequestId": ctx.request_id, "HostId": ctx.request_id,
     }  # fmt: skip
-    for kind, member, service in _TARGETS[:2]:
+    for kind, member, service in _TARGETS:
         for one in configuration.get(kind) or ():
+            if service == "lambda":
+                if not _may_send(ctx, owner, service, one[member]):
+                    raise _unreachable(one[member])
+                continue
             try:
-                ctx.ports.sinks[service].send(ctx, one[member], json.dumps(event).encode())
+                _send(ctx, owner, service, one[member], json.dumps(event).encode())
             except AwsError:
                 raise _unreachable(one[member]) from None
 
@@ -98,7 +116,7 @@ def announce(scope: Scope, owner: state.Bucket, event: str, key: str, made: stat
     for service, arn, one in _interested(configuration, event, key):
         body = json.dumps({"Records": [_record(scope, owner, event, key, made, one["Id"])]})
         try:
-            scope.ports.sinks[service].send(scope, arn, body.encode())
+            _send(scope, owner, service, arn, body.encode())
         except AwsError as error:
             # The object is there; that its target is gone must not undo it.
             log.warning("%s of %s/%s could not be announced to %s: %s", event, owner.name, key, arn, error.message)

@@ -9,12 +9,15 @@ from typing import Any
 
 import msgspec
 
-from headrace.kit.errors import AwsError
+from headrace.kit import arn as arns
+from headrace.kit.errors import AccessDeniedException, AwsError
 from headrace.operation import Context
 from headrace.services.sns import errors, filters, limits, state
 
 log = logging.getLogger(__name__)
 
+PRINCIPAL = "sns.amazonaws.com"
+_ACTIONS = {"sqs": "sqs:SendMessage", "lambda": "lambda:InvokeFunction"}
 _ATTRIBUTE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,256}\Z")
 
 
@@ -104,17 +107,26 @@ def _body_for(subscription: state.Subscription, message: Message) -> str:
 
 
 def _send(ctx: Context, topic: state.Topic, subscription: state.Subscription, message: Message) -> None:
+    there = _let_in(ctx, topic, _ACTIONS[subscription.protocol], subscription.endpoint)
     if subscription.protocol == "lambda":
         event = function_event(ctx, topic, subscription, message)
-        ctx.ports.invoker.invoke(ctx, subscription.endpoint, msgspec.json.encode(event), kind="Event")
+        ctx.ports.invoker.invoke(there, subscription.endpoint, msgspec.json.encode(event), kind="Event")
         return
     raw = subscription.attributes.get("RawMessageDelivery") == "true"
     body = _body_for(subscription, message)
     attributes = {name: value["StringValue"] for name, value in message.attributes.items() if value.get("StringValue")}
     text = body if raw else json.dumps(envelope(ctx, topic, subscription, message), ensure_ascii=False, indent=2)
     ctx.ports.sinks["sqs"].send(
-        ctx, subscription.endpoint, text.encode("utf-8", "surrogatepass"), attributes=attributes if raw else None
+        there, subscription.endpoint, text.encode("utf-8", "surrogatepass"), attributes=attributes if raw else None
     )
+
+
+def _let_in(ctx: Context, topic: state.Topic, action: str, arn: str) -> Context:
+    """The context of a target, whose policy must let SNS send there for the topic: also that of one of the same account."""
+    if not ctx.ports.authority.lets_service(ctx, PRINCIPAL, action, arn, topic.arn, topic.account):
+        raise AccessDeniedException(f"{PRINCIPAL} is not authorized to perform: {action} on resource: {arn}")
+    where = arns.parse(arn)
+    return ctx.at(where.account, where.region)
 
 
 def _bury(ctx: Context, subscription: state.Subscription, topic: state.Topic, message: Message) -> None:
@@ -124,7 +136,7 @@ def _bury(ctx: Context, subscription: state.Subscription, topic: state.Topic, me
     target = json.loads(policy)["deadLetterTargetArn"]
     body = json.dumps(envelope(ctx, topic, subscription, message), ensure_ascii=False).encode("utf-8", "surrogatepass")
     try:
-        ctx.ports.sinks["sqs"].send(ctx, target, body)
+        ctx.ports.sinks["sqs"].send(_let_in(ctx, topic, _ACTIONS["sqs"], target), target, body)
     except AwsError as error:
         log.error("message %s could not be delivered to its dead letters %s either: %s", message.id, target, error.message)
 

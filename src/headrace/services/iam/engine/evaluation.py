@@ -112,6 +112,9 @@ def _reaches(statement: Statement, caller: Caller) -> Reach:
 
 
 def _reaches_one(kind: str, value: str, caller: Caller) -> Reach:
+    if caller.service is not None:
+        named = (kind == "Service" and matches(value, caller.service)) or (kind == "AWS" and value == "*")
+        return Reach.CALLER if named else Reach.SILENT
     if kind != "AWS":
         return Reach.SILENT
     if value == caller.itself:

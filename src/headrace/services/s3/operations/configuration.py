@@ -115,7 +115,7 @@ def put_bucket_notification_configuration(
     ctx: Context, *, bucket: str, notification_configuration: dict[str, Any], expected_bucket_owner: str | None = None,
     skip_destination_validation: bool | None = None,
 ) -> None:  # fmt: skip
-    """Announce changes of objects to queues, topics and functions of the account, in the transaction of the change."""
+    """Announce changes of objects to queues, topics and functions whose policies let S3, in the transaction of the change."""
     found = state.bucket(ctx, bucket, expected_bucket_owner)
     checked = notifications.check(ctx, notification_configuration)
     if not skip_destination_validation:
