@@ -1,5 +1,6 @@
 """Layers: packages that are laid below /opt."""
 
+from itertools import islice
 from typing import Any
 
 from headrace.operation import Context, operation
@@ -56,32 +57,55 @@ def delete_layer_version(ctx: Context, *, layer_name: str, version_number: int) 
     ctx.tx.announce(RESOURCE_POLICIES_TOPIC)
 
 
-@operation(read_only=True, accepts=("compatible_runtime", "compatible_architecture"))
+@operation(read_only=True)
 def list_layer_versions(
-    ctx: Context, *, layer_name: str, marker: str | None = None, max_items: int | None = None
-) -> dict[str, Any]:
-    """The versions of a layer, the newest first."""
+    ctx: Context, *, layer_name: str, compatible_runtime: str | None = None, compatible_architecture: str | None = None,
+    marker: str | None = None, max_items: int | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """The versions of a layer, the newest first; with filters those that say they are compatible."""
     name = naming.parse_layer(ctx, layer_name)
     limit = min(max_items or limits.PAGE_ITEMS_MAX, limits.PAGE_ITEMS_MAX)
     place = (ctx.account, ctx.region, name)
     after = (*place, int(marker)) if marker and marker.isdigit() else None
-    found = [layer for _, layer in state.LAYERS.scan(ctx.tx, *place, after=after, limit=limit + 1, reverse=True)]
+    kept = (layer for _, layer in state.LAYERS.scan(ctx.tx, *place, after=after, reverse=True))
+    found = list(islice((one for one in kept if _fits(one, compatible_runtime, compatible_architecture)), limit + 1))
     result: dict[str, Any] = {"LayerVersions": [shapes.layer(ctx, layer) for layer in found[:limit]]}
     if len(found) > limit:
         result["NextMarker"] = str(found[limit - 1].version)
     return result
 
 
-@operation(read_only=True, accepts=("compatible_runtime", "compatible_architecture", "marker", "max_items"))
-def list_layers(ctx: Context) -> dict[str, Any]:
-    """All layers with their newest version; all at once."""
-    newest: dict[str, Layer] = {layer.name: layer for _, layer in state.LAYERS.scan(ctx.tx, ctx.account, ctx.region)}
-    return {
+@operation(read_only=True)
+def list_layers(
+    ctx: Context, *, compatible_runtime: str | None = None, compatible_architecture: str | None = None,
+    marker: str | None = None, max_items: int | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Layers in the order of their names, with their newest version; with filters the newest that says it is compatible."""
+    limit = min(max_items or limits.PAGE_ITEMS_MAX, limits.PAGE_ITEMS_MAX)
+    newest = {
+        layer.name: layer
+        for _, layer in state.LAYERS.scan(ctx.tx, ctx.account, ctx.region)
+        if (marker is None or layer.name > marker) and _fits(layer, compatible_runtime, compatible_architecture)
+    }
+    names = sorted(newest)
+    result: dict[str, Any] = {
         "Layers": [
-            {"LayerName": name, "LayerArn": naming.layer_arn(ctx, name), "LatestMatchingVersion": shapes.layer(ctx, layer)}
-            for name, layer in newest.items()
+            {
+                "LayerName": name,
+                "LayerArn": naming.layer_arn(ctx, name),
+                "LatestMatchingVersion": shapes.layer(ctx, newest[name]),
+            }
+            for name in names[:limit]
         ]
     }
+    if len(names) > limit:
+        result["NextMarker"] = names[limit - 1]
+    return result
+
+
+def _fits(layer: Layer, runtime: str | None, architecture: str | None) -> bool:
+    """Whether a version says that it is made for what is asked for."""
+    return (runtime is None or runtime in layer.runtimes) and (architecture is None or architecture in layer.architectures)
 
 
 def _find(ctx: Context, name: str, number: int) -> Layer:
