@@ -64,6 +64,24 @@ def opened(caller: Caller, name: str, **arguments: Any) -> str:
     return made
 
 
+def test_url__a_permission_for_one_account_lets_in_nobody_unsigned(caller: Caller, ask: Callable[..., Any]) -> None:
+    name = caller.make(ECHO)
+    url = caller.client.create_function_url_config(FunctionName=name, AuthType="NONE")["FunctionUrl"]
+    assert ask(url).status == 403
+
+    def permit(statement: str, **more: Any) -> None:
+        caller.client.add_permission(
+            FunctionName=name, StatementId=statement, Action="lambda:InvokeFunctionUrl", Principal="*",
+            FunctionUrlAuthType="NONE", **more,
+        )  # fmt: skip
+
+    permit("one-account", SourceAccount="123456789012")
+    permit("one-organization", PrincipalOrgID="o-a1b2c3d4e5")
+    assert ask(url).status == 403
+    permit("via-the-url", InvokedViaFunctionUrl=True)
+    assert ask(url).status == 201
+
+
 @pytest.mark.parametrize("by_path", [False, True])
 def test_url__event_and_answer(caller: Caller, ask: Callable[..., Any], by_path: bool) -> None:
     url = opened(caller, caller.make(ECHO))

@@ -74,6 +74,9 @@ def _find(ctx: Context, url_id: str) -> tuple[FunctionName, Url] | None:
     return None if url is None else (FunctionName(account, region, name, qualifier or None), url)
 
 
+_KNOWN_UNSIGNED = {("StringEquals", "lambda:FunctionUrlAuthType"): "NONE", ("Bool", "lambda:InvokedViaFunctionUrl"): "true"}
+
+
 def _allowed(ctx: Context, name: FunctionName, url: Url, request: SiteRequest) -> bool:
     """NONE needs a statement that lets everybody in, as on AWS; AWS_IAM a signature of somebody who may."""
     if url.auth == "AWS_IAM":
@@ -90,10 +93,16 @@ def _allowed(ctx: Context, name: FunctionName, url: Url, request: SiteRequest) -
     for statement in policy.statements if policy is not None else ():
         if statement.get("Action") not in ("lambda:InvokeFunctionUrl", "lambda:*") or statement.get("Effect") != "Allow":
             continue
-        wanted = statement.get("Condition", {}).get("StringEquals", {}).get("lambda:FunctionUrlAuthType", "NONE")
-        if statement.get("Principal") in ("*", {"AWS": "*"}) and wanted == "NONE":
+        if statement.get("Principal") in ("*", {"AWS": "*"}) and _holds_unsigned(statement.get("Condition") or {}):
             return True
     return False
+
+
+def _holds_unsigned(condition: Mapping[str, Mapping[str, str]]) -> bool:
+    """Whether a condition holds for a caller who does not say who he is: of him nothing else is known that it could ask."""
+    return all(
+        _KNOWN_UNSIGNED.get((operator, key)) == value for operator, keys in condition.items() for key, value in keys.items()
+    )
 
 
 def _event(ctx: Context, request: SiteRequest, url: Url, request_id: str) -> dict[str, Any]:
