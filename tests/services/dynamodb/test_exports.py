@@ -7,12 +7,15 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import zstandard
 from botocore.exceptions import ClientError
 from tests.conftest import HeadraceServer, eventually
+
+from headrace.services.dynamodb import imports, sources
 
 Client = Callable[..., Any]
 CREATION = {
@@ -211,11 +214,34 @@ def test_import__csv_and_compression(client: Client, bucket: str) -> None:
         events = client("logs").get_log_events(logGroupName="/aws-dynamodb/imports", logStreamName=stream)["events"]
         assert [json.loads(event["message"])["itemS3Pointer"]["key"] for event in events] == [f"in/{number}/data"] * 2
         db.delete_table(TableName="made")
+    for kind, data in (("GZIP", gzip.compress(text.encode())), ("ZSTD", zstandard.compress(text.encode()))):
+        s3.put_object(Bucket=bucket, Key=f"cut/{kind}/data", Body=data[:-6])
+        source = {"S3Bucket": bucket, "S3KeyPrefix": f"cut/{kind}/"}
+        done = imported(db, S3BucketSource=source, InputFormat="CSV", InputCompressionType=kind)
+        stream = done["ImportArn"].rpartition("/")[2] + "/error"
+        events = client("logs").get_log_events(logGroupName="/aws-dynamodb/imports", logStreamName=stream)["events"]
+        assert f"ends within its {kind} data" in events[-1]["message"]
+        assert done["ErrorCount"] == len(events)
+        db.delete_table(TableName="made")
     options = {"Csv": {"Delimiter": ";", "HeaderList": ["n", "id"]}}
     s3.put_object(Bucket=bucket, Key="plain/data", Body=b"7;q\n")
     source = {"S3Bucket": bucket, "S3KeyPrefix": "plain/"}
     imported(db, S3BucketSource=source, InputFormat="CSV", InputFormatOptions=options)
     assert items(db, "made") == [{"id": {"S": "q"}, "n": {"N": "7"}}]
+
+
+def test_import__object_that_cannot_be_read_counts_once_over_restarts() -> None:
+    objects = SimpleNamespace(open=lambda ctx, bucket, key: [b"no gzip at all"])
+    row = SimpleNamespace(compression="GZIP", form="DYNAMODB_JSON")
+    source = SimpleNamespace(bucket="b", key="k")
+
+    def found(skip: int) -> list[Any]:
+        ctx: Any = SimpleNamespace(ports=SimpleNamespace(objects=objects))
+        return list(imports._records(ctx, cast("Any", row), cast("Any", None), cast("Any", source), skip))
+
+    ((key, number, error),) = found(0)
+    assert (key, type(error)) == ("k", sources.Unreadable)
+    assert found(number + 1) == []
 
 
 def test_import__errors(client: Client, bucket: str) -> None:

@@ -35,8 +35,6 @@ from headrace.services.dynamodb.sources import Unreadable
 from headrace.services.dynamodb.state import Table
 
 _BESIDE = ("ConditionExpression", "ExpressionAttributeNames", "ExpressionAttributeValues")
-# The number of what is wrong with an object, behind those of its lines.
-_WHOLE = 1 << 62
 
 
 class _Found(NamedTuple):
@@ -162,8 +160,8 @@ def _lines(ctx: Context, row: Bulk, source: ObjectInfo, skip: int, done_bytes: i
             if number >= skip and line.strip():
                 yield _Found(source.key, number, line, read_bytes)
     except Unreadable as error:
-        if skip <= _WHOLE:
-            yield _Found(source.key, _WHOLE, error, done_bytes + source.size_bytes)
+        if skip <= sources.WHOLE:
+            yield _Found(source.key, sources.WHOLE, error, done_bytes + source.size_bytes)
     except LookupError:
         raise Failed("S3NoSuchKey", f"The object is gone: {source.key}") from None
 
@@ -283,4 +281,4 @@ def _write(ctx: Context, row: Bulk, table: Table, found: _Found, wanted: _Put) -
 
 
 def _tell(ctx: Context, row: Bulk, kind: str, found: _Found, why: dict[str, Any]) -> None:
-    bulk_reports.tell(ctx, row, kind, found.key, None if found.number == _WHOLE else found.number, why)
+    bulk_reports.tell(ctx, row, kind, found.key, None if found.number == sources.WHOLE else found.number, why)

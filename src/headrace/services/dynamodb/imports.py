@@ -196,7 +196,9 @@ def _records(
             if item is not None:
                 yield source.key, number, item
     except Unreadable as error:
-        yield source.key, 1 << 62, error
+        # Who goes on behind it, after a restart, has counted it.
+        if skip <= sources.WHOLE:
+            yield source.key, sources.WHOLE, error
 
 
 def _csv(row: Import, table: Table, lines: Iterator[str]) -> Iterator[tuple[int, Item | Unreadable]]:

@@ -15,6 +15,10 @@ from headrace.services.dynamodb.engine.values import Item
 _decode_json = msgspec.json.Decoder(dict[str, Any]).decode
 
 
+# The number of what is wrong with an object as a whole: behind those of all its lines.
+WHOLE = 1 << 62
+
+
 class Unreadable(Exception):
     """A line that is no item, or a file that is not of its form."""
 
@@ -25,6 +29,10 @@ class _Decompressor(Protocol):
     @property
     def unused_data(self) -> bytes:
         """What follows the end of the compressed data."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the end of the compressed data was seen."""
 
     def decompress(self, data: bytes, /) -> bytes:
         """The bytes behind some."""
@@ -59,8 +67,8 @@ def decompressed(chunks: Iterable[bytes], compression: str) -> Iterator[bytes]:
             if data:
                 # A file may be several compressed ones, one behind the other.
                 inner = new()
-    if not begun:
-        return
+    if begun and not inner.eof:
+        raise Unreadable(f"The object ends within its {compression} data: it was cut short")
 
 
 def lines(chunks: Iterable[bytes]) -> Iterator[str]:
