@@ -276,3 +276,44 @@ def test_an_index__of_a_provisioned_table__must_have_throughput(client: Client) 
     db.update_table(**asked, GlobalSecondaryIndexUpdates=[{"Create": made}])
     (found,) = db.describe_table(TableName="world")["Table"]["GlobalSecondaryIndexes"]
     assert found["ProvisionedThroughput"]["WriteCapacityUnits"] == 4
+
+
+def test_throughput__that_would_not_change__is_refused(client: Client) -> None:
+    db = client("dynamodb")
+    index = {
+        "IndexName": "by-id",
+        "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+        "Projection": {"ProjectionType": "ALL"},
+    }
+    db.create_table(
+        TableName="world", KeySchema=index["KeySchema"], AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+        GlobalSecondaryIndexes=[index],
+    )  # fmt: skip
+    same_index = [{"Update": {"IndexName": "by-id", "ProvisionedThroughput": _units(5, 6)}}]
+    # Where the table becomes provisioned, an index may be given what the table has.
+    made = db.update_table(
+        TableName="world", BillingMode="PROVISIONED", ProvisionedThroughput=_units(5, 6), GlobalSecondaryIndexUpdates=same_index
+    )["TableDescription"]
+    assert made["GlobalSecondaryIndexes"][0]["ProvisionedThroughput"]["WriteCapacityUnits"] == 6
+    rest = "Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits."
+    for given, what, kind in (
+        ({"ProvisionedThroughput": _units(5, 6)}, "table", "table"),
+        ({"ProvisionedThroughput": _units(5, 6), "BillingMode": "PROVISIONED"}, "table", "table"),
+        ({"GlobalSecondaryIndexUpdates": same_index}, "index by-id", "index"),
+    ):
+        with pytest.raises(ClientError) as caught:
+            db.update_table(TableName="world", **given)
+        error = caught.value.response["Error"]
+        assert (error["Code"], error["Message"]) == (
+            "ValidationException",
+            f"The provisioned throughput for the {what} will not change. The requested value equals the current value. Current "
+            f"ReadCapacityUnits provisioned for the {kind}: 5. Requested ReadCapacityUnits: 5. Current WriteCapacityUnits "
+            f"provisioned for the {kind}: 6. Requested WriteCapacityUnits: 6. {rest}",
+        )
+    assert (
+        db.update_table(TableName="world", ProvisionedThroughput=_units(5, 7))["TableDescription"]["ProvisionedThroughput"][
+            "WriteCapacityUnits"
+        ]
+        == 7
+    )

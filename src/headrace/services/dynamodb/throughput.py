@@ -79,7 +79,18 @@ def warm_told(of: TableRow | IndexRow, billing: str, status: str = "ACTIVE") -> 
 
 
 def provision(of: TableRow | IndexRow, units: tuple[int, int], now: float) -> None:
-    """Give a table or an index its (read, write) units. LimitExceededException when it was lowered too often today."""
+    """Give a table or an index its (read, write) units; refused when it has them already.
+
+    LimitExceededException when it was lowered too often today.
+    """
+    if units[0] and units == (of.read_units, of.write_units):
+        kind, what = ("table", "table") if isinstance(of, TableRow) else ("index", f"index {of.name}")
+        raise ValidationException(
+            f"The provisioned throughput for the {what} will not change. The requested value equals the current value. Current "
+            f"ReadCapacityUnits provisioned for the {kind}: {units[0]}. Requested ReadCapacityUnits: {units[0]}. Current "
+            f"WriteCapacityUnits provisioned for the {kind}: {units[1]}. Requested WriteCapacityUnits: {units[1]}. Refer to the "
+            "Amazon DynamoDB Developer Guide for current limits and how to request higher limits."
+        )
     if units[0] < of.read_units or units[1] < of.write_units:
         today = _of_day(of.decreases, now)
         if len(today) >= limits.DECREASES_AT_ONCE and now < today[-1] + limits.DECREASE_PAUSE_SECONDS:

@@ -8,7 +8,7 @@ from headrace.kit.errors import ValidationException
 from headrace.operation import Context, operation
 from headrace.services.dynamodb import bulk, counts, errors, limits, replicas, rules, scaling, shapes, state
 from headrace.services.dynamodb.operations.dynamodb.tables import update_table
-from headrace.services.dynamodb.state import TableRow
+from headrace.services.dynamodb.state import IndexRow, TableRow
 
 
 @operation
@@ -143,13 +143,20 @@ def _table_change(row: TableRow, billing: str | None, write_units: int | None, g
             "ReadCapacityUnits": read_units or row.read_units or _LEAST_UNITS,
             "WriteCapacityUnits": write_units or row.write_units or _LEAST_UNITS,
         }
+        if "billing_mode" not in change and change["provisioned_throughput"] == _units(row):
+            del change["provisioned_throughput"]
     if "ReplicaTableClass" in given:
         change["table_class"] = given["ReplicaTableClass"]
     return change
 
 
+def _units(of: TableRow | IndexRow) -> dict[str, int]:
+    return {"ReadCapacityUnits": of.read_units, "WriteCapacityUnits": of.write_units}
+
+
 def _index_changes(row: TableRow, of_all: Sequence[dict[str, Any]], given: dict[str, Any]) -> list[dict[str, Any]]:
     units: dict[str, dict[str, int]] = {}
+    has = {index.name: _units(index) for index in row.indexes}
     of_one = given.get("ReplicaGlobalSecondaryIndexSettingsUpdate", ())
     for settings, member, name in (
         (of_all, "ProvisionedWriteCapacityUnits", "WriteCapacityUnits"),
@@ -165,7 +172,7 @@ def _index_changes(row: TableRow, of_all: Sequence[dict[str, Any]], given: dict[
             }
             if member in one:
                 units.setdefault(index.name, kept)[name] = one[member]
-    return [{"Update": {"IndexName": name, "ProvisionedThroughput": one}} for name, one in units.items()]
+    return [{"Update": {"IndexName": name, "ProvisionedThroughput": one}} for name, one in units.items() if one != has[name]]
 
 
 def _scale_replica(ctx: Context, row: TableRow, of_all: Sequence[dict[str, Any]], given: dict[str, Any]) -> None:

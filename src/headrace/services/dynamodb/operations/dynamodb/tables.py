@@ -165,8 +165,7 @@ def update_table(
     if billing_mode is not None or provisioned_throughput is not None:
         _change_billing(ctx, row, billing_mode, provisioned_throughput)
     _set_throughput(row, on_demand_throughput, warm_throughput)
-    if table_class is not None:
-        row.table_class = table_class
+    row.table_class = row.table_class if table_class is None else table_class
     if deletion_protection_enabled is not None:
         row.protected = deletion_protection_enabled
     if stream_specification is not None:
@@ -177,6 +176,7 @@ def update_table(
     if global_secondary_index_updates or vector_index_updates:
         row.definitions = {**row.definitions, **rules.definitions(attribute_definitions)}
         added = _change_indexes(ctx, row, global_secondary_index_updates or (), vector_index_updates or ())
+    _provision_others(row)
     vector_rules.check(row)
     state.save(ctx, row)
     for number in added:
@@ -297,7 +297,14 @@ def _change_billing(ctx: Context, row: TableRow, mode: str | None, given: dict[s
             throughput.forget_most(row)
         row.billing, row.billing_changed_at = billing, ctx.clock.now()
         for index in row.indexes:
-            index.read_units, index.write_units = (0, 0) if billing == "PAY_PER_REQUEST" else (row.read_units, row.write_units)
+            index.read_units = index.write_units = 0
+
+
+def _provision_others(row: TableRow) -> None:
+    """Indexes that were given no throughput when the table's became provisioned have that of the table."""
+    for index in row.indexes:
+        if row.billing == "PROVISIONED" and not index.local and not index.read_units:
+            index.read_units, index.write_units = row.read_units, row.write_units
 
 
 def _switch_stream(ctx: Context, row: TableRow, given: dict[str, Any]) -> None:
