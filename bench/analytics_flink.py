@@ -47,6 +47,7 @@ FROM TABLE(TUMBLE(TABLE s, DESCRIPTOR(arrival), INTERVAL '1' SECOND)) GROUP BY t
 """
 CASES = {"filter and project": FILTER, "tumbling GROUP BY": TUMBLING}
 WAIT_SECONDS = 300.0
+QUIET_SECONDS = 1.5
 
 
 class Ran(NamedTuple):
@@ -83,7 +84,27 @@ def _flink(port: int, folder: Path, statements: str, out: str) -> "subprocess.Po
         )
 
 
+def _wait_until_quiet(setting: analytics_stream._Setting, out: str, began: float) -> None:
+    """Return when rows have come and no more do. Reading all of them meanwhile would take a core from what is measured."""
+    shard = setting.kinesis.list_shards(StreamName=out)["Shards"][0]["ShardId"]
+
+    def place(where: str) -> str:
+        found = setting.kinesis.get_shard_iterator(StreamName=out, ShardId=shard, ShardIteratorType=where)
+        return str(found["ShardIterator"])
+
+    seen, quiet_since = place("TRIM_HORIZON"), float("inf")
+    while time.time() - min(quiet_since, time.time()) < QUIET_SECONDS:
+        if time.time() - began > WAIT_SECONDS:
+            raise SystemExit(f"no rows came into {out}, or they never end")
+        page = setting.kinesis.get_records(ShardIterator=seen, Limit=1)
+        seen = page["NextShardIterator"]
+        if page["Records"]:
+            seen, quiet_since = place("LATEST"), time.time()
+        time.sleep(0.1)
+
+
 def _finished(setting: analytics_stream._Setting, case: str, out: str, expected: int, began: float) -> Ran:
+    _wait_until_quiet(setting, out, began)
     shard = setting.kinesis.list_shards(StreamName=out)["Shards"][0]["ShardId"]
     place = setting.kinesis.get_shard_iterator(StreamName=out, ShardId=shard, ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
     seen, arrived = 0, []
