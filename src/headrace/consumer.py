@@ -157,12 +157,12 @@ class Consumer:
                 reader = self._readers[name] = _Reader(
                     name, subscription, shard_id, source, self._handler, self._pool, self._owner
                 )
-                scope = ctx.at(subscription.account, subscription.region)
+                scope = at_source(ctx, subscription.source_arn)
                 runner.add(Worker(name, reader.step, (source.topic(scope, subscription.source_arn, shard_id),)))
 
     def _open_shards(self, ctx: Context, subscription: Subscription, source: RecordSource) -> list[str]:
         """The shards that can be read now: not ended, and no parent that is still to be read."""
-        scope = ctx.at(subscription.account, subscription.region)
+        scope = at_source(ctx, subscription.source_arn)
         try:
             shards = scope.snapshot(lambda inner: source.shards(inner, subscription.source_arn))
         except LookupError:
@@ -180,6 +180,12 @@ class Consumer:
             for shard in shards
             if shard.shard_id not in ended and not any(parent in present and parent not in ended for parent in shard.parents)
         ]
+
+
+def at_source(ctx: Context, source_arn: str) -> Context:
+    """The context in which a stream is read: that of its own account. Who subscribes has seen to it that he may."""
+    _, _, _, region, account, _ = source_arn.split(":", 5)
+    return ctx.at(account, region)
 
 
 def batch_id(subscription: Subscription, shard_id: str, records: Sequence[SourceRecord]) -> str:
@@ -201,7 +207,7 @@ class Backlog(NamedTuple):
 
 def backlog(ctx: Context, subscription: Subscription) -> Backlog:
     """What a subscription has still to do, on one consistent view."""
-    scope = ctx.at(subscription.account, subscription.region)
+    scope = at_source(ctx, subscription.source_arn)
     source = ctx.ports.sources[subscription.source_arn.split(":", 3)[2]]
 
     def body(inner: Context) -> Backlog:
@@ -276,7 +282,12 @@ class _Reader:
         position = checkpoint.position
         batch = ctx.snapshot(
             lambda inner: self._source.read(
-                inner, wanted.source_arn, self._shard_id, position, limit, wanted.batch_size_max_bytes
+                at_source(inner, wanted.source_arn),
+                wanted.source_arn,
+                self._shard_id,
+                position,
+                limit,
+                wanted.batch_size_max_bytes,
             )
         )
         records = batch.records
@@ -328,7 +339,8 @@ class _Reader:
                 wanted = self.subscription
                 # What came into a child before anybody looked follows on what was read of its parents, so nothing is left out.
                 start = "TRIM_HORIZON" if self._goes_on(inner) else wanted.start
-                found = Checkpoint(self._source.start(inner, wanted.source_arn, self._shard_id, start))
+                scope = at_source(inner, wanted.source_arn)
+                found = Checkpoint(self._source.start(scope, wanted.source_arn, self._shard_id, start))
                 CHECKPOINTS.put(inner.tx, found, wanted.id, self._shard_id)
             return lease, found
 
@@ -337,7 +349,7 @@ class _Reader:
 
     def _goes_on(self, ctx: Context) -> bool:
         """Whether the shard is the child of one that was read for this subscription."""
-        shards = self._source.shards(ctx, self.subscription.source_arn)
+        shards = self._source.shards(at_source(ctx, self.subscription.source_arn), self.subscription.source_arn)
         parents = next((shard.parents for shard in shards if shard.shard_id == self._shard_id), ())
         return any(CHECKPOINTS.get(ctx.tx, self.subscription.id, parent) is not None for parent in parents)
 

@@ -370,8 +370,12 @@ class Authority(Protocol):
     def assume(self, scope: Scope, role_arn: str, session_name: str, service: str) -> Credentials:
         """Temporary credentials of a role for a service, e.g. lambda.amazonaws.com, if the role trusts it."""
 
-    def allows(self, scope: Scope, principal: Principal, action: str, resource: str) -> bool:
-        """Whether the principal's policies, and those of the resource, allow the action on the resource."""
+    def allows(
+        self, scope: Scope, principal: Principal, action: str, resource: str, about: tuple[tuple[str, str], ...] = ()
+    ) -> bool:
+        """Whether the principal's policies, and those of the resource, allow the action on the resource. `about`: what conditions
+        may ask beside what is known of the principal, by keys in lower case.
+        """
 
     def check(self, scope: Scope, principal: Principal, service: str, operation: str, parameters: Mapping[str, Any]) -> str:
         """NotAuthorized unless the policies of the principal and of what a request names allow it; the needs are found from its

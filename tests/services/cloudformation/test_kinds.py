@@ -111,7 +111,11 @@ TEMPLATES = {
         Prefix: pNUMBER/
         BufferingHints: {IntervalInSeconds: 60, SizeInMBs: 1}
 """,
-    "lambda": ROLE
+    "lambda": ROLE.replace(
+        "[arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole]",
+        "[arn:aws:iam::aws:policy/service-role/AWSLambdaKinesisExecutionRole, "
+        "arn:aws:iam::aws:policy/service-role/AWSLambdaSQSQueueExecutionRole]",
+    )
     + """
   Function:
     Type: AWS::Lambda::Function

@@ -160,7 +160,9 @@ class FakeAuthority:
             raise AwsError(f"The role {role_arn} cannot be found.")
         return Credentials("key", "secret", Principal(role_arn, "id", ACCOUNT), "token", scope.clock.now() + 3600)
 
-    def allows(self, scope: Scope, principal: Principal, action: str, resource: str) -> bool:
+    def allows(
+        self, scope: Scope, principal: Principal, action: str, resource: str, about: tuple[tuple[str, str], ...] = ()
+    ) -> bool:
         assert principal is scope.principal
         return (principal.arn, action) not in self.denied
 

@@ -287,6 +287,8 @@ def test_mapping__goes_on_at_once_after_a_crash(tmp_path: Any, zipped: Any) -> N
     role = server.client("iam").create_role(
         RoleName="r", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", **trust})
     )["Role"]["Arn"]
+    reads = "arn:aws:iam::aws:policy/service-role/AWSLambdaKinesisExecutionRole"
+    server.client("iam").attach_role_policy(RoleName="r", PolicyArn=reads)
     stream = Stream(server.client("kinesis"), "source")
     body = "seen = []\ndef handler(e, c):\n    if e == 'seen':\n        return seen\n    seen.append(len(e['Records']))\n"
     client = server.client("lambda")
@@ -319,6 +321,8 @@ def test_mapping__stopping_the_server_waits_for_no_long_function(tmp_path: Any, 
     role = server.client("iam").create_role(
         RoleName="r", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", **trust})
     )["Role"]["Arn"]
+    reads = "arn:aws:iam::aws:policy/service-role/AWSLambdaKinesisExecutionRole"
+    server.client("iam").attach_role_policy(RoleName="r", PolicyArn=reads)
     source, lost = Stream(server.client("kinesis"), "source"), Stream(server.client("kinesis"), "lost")
     client = server.client("lambda")
     client.create_function(

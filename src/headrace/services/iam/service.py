@@ -33,9 +33,11 @@ class Iam:
         """Temporary credentials of a role for a service, for as long as the role's sessions may last."""
         return sessions.assume_for_service(scope, role_arn, session_name, service, limits.SESSION_SECONDS_MAX)
 
-    def allows(self, scope: Scope, principal: Principal, action: str, resource: str) -> bool:
+    def allows(
+        self, scope: Scope, principal: Principal, action: str, resource: str, about: tuple[tuple[str, str], ...] = ()
+    ) -> bool:
         """Whether the principal's policies, and those of the resource, allow the action on it. Root may do all in its account."""
-        need = Need(action, (resource,))
+        need = Need(action, (resource,), tuple((key, (value,)) for key, value in about))
         if principal.is_root and self._resources.owner(scope, need, principal.account) == principal.account:
             return True
         return bool(self._verdict(scope, principal, need, shared=True).decision)

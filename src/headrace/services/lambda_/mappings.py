@@ -24,6 +24,7 @@ from headrace.services.lambda_ import (
     naming,
     reports,
     rules,
+    sources,
     state,
     windows,
 )
@@ -45,8 +46,16 @@ def subscriptions(ctx: Context) -> Iterator[Subscription]:
     """What the enabled mappings want to read now."""
     kept = ctx.snapshot(lambda inner: [mapping for _, mapping in state.MAPPINGS.scan(inner.tx)])
     for mapping in kept:
-        if mapping.enabled and source_service(mapping.source_arn) in ctx.ports.sources:
+        if mapping.enabled and source_service(mapping.source_arn) in ctx.ports.sources and may_read(ctx, mapping):
             yield subscription(mapping)
+
+
+def may_read(ctx: Context, mapping: Mapping) -> bool:
+    """Whether the function's role still lets a mapping read its source; if not, the mapping says so."""
+    refused = sources.problem(ctx, function_of(mapping), mapping.source_arn)
+    if refused is not None:
+        note(ctx, mapping, f"PROBLEM: {refused}")
+    return refused is None
 
 
 def subscription(mapping: Mapping) -> Subscription:

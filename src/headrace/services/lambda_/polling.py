@@ -31,7 +31,7 @@ class Pollers:
 
     def step(self, ctx: Context) -> float:
         """Start and stop pollers as mappings come and go, and change their number."""
-        wanted = {mapping.id: mapping for mapping in ctx.snapshot(_queue_mappings)}
+        wanted = {one.id: one for one in ctx.snapshot(_queue_mappings) if mappings.may_read(ctx, one)}
         with self._lock:
             for mapping_id in [one for one in self._running if one not in wanted]:
                 self._running.pop(mapping_id).stopping.set()
@@ -205,7 +205,7 @@ class _Poller:
                 "AttributeNames": ["All"],
                 "MessageAttributeNames": ["All"],
             }
-            some = self._ctx.ports.api.call(self._ctx, "sqs", "ReceiveMessage", asked).get("Messages") or []
+            some = queues.call(self._ctx, mapping.source_arn, "ReceiveMessage", asked).get("Messages") or []
             if some and not found:
                 deadline = time.monotonic() + mapping.window_seconds
             found += some

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from headrace.consumer import at_source
 from headrace.kit.arn import parse as parse_arn
 from headrace.kit.errors import AwsError
 from headrace.operation import Context
@@ -56,7 +57,7 @@ def deliver(ctx: Context, mapping: Mapping, queue_url: str, messages: Sequence[M
             for number, message in enumerate(done[start : start + RECEIVE_MAX])
         ]
         try:
-            ctx.ports.api.call(ctx, "sqs", "DeleteMessageBatch", {"QueueUrl": queue_url, "Entries": entries})
+            call(ctx, mapping.source_arn, "DeleteMessageBatch", {"QueueUrl": queue_url, "Entries": entries})
         except AwsError:
             event_counts.report(ctx, mapping, Deleted=0)
             raise
@@ -100,9 +101,13 @@ def record(mapping: Mapping, message: Members[str, Any]) -> dict[str, Any]:
 
 
 def url(ctx: Context, arn: str) -> str:
-    """The URL of a queue of this account and region. AwsError when there is none."""
-    found = ctx.ports.api.call(ctx, "sqs", "GetQueueUrl", {"QueueName": parse_arn(arn).resource})
-    return str(found["QueueUrl"])
+    """The URL of a queue. AwsError when there is none."""
+    return str(call(ctx, arn, "GetQueueUrl", {"QueueName": parse_arn(arn).resource})["QueueUrl"])
+
+
+def call(ctx: Context, arn: str, operation: str, parameters: Members[str, Any]) -> Members[str, Any]:
+    """An operation on a queue, in the queue's own account: who made the mapping has seen to it that its role may."""
+    return ctx.ports.api.call(at_source(ctx, arn), "sqs", operation, parameters)
 
 
 def _invoke(ctx: Context, mapping: Mapping, trace: str, payload: bytes) -> tuple[bytes, bool] | None:

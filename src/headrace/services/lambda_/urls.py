@@ -74,6 +74,8 @@ def _find(ctx: Context, url_id: str) -> tuple[FunctionName, Url] | None:
     return None if url is None else (FunctionName(account, region, name, qualifier or None), url)
 
 
+# What conditions may ask of a request to a URL.
+_SIGNED = (("lambda:functionurlauthtype", "AWS_IAM"), ("lambda:invokedviafunctionurl", "true"))
 _KNOWN_UNSIGNED = {("StringEquals", "lambda:FunctionUrlAuthType"): "NONE", ("Bool", "lambda:InvokedViaFunctionUrl"): "true"}
 
 
@@ -85,10 +87,9 @@ def _allowed(ctx: Context, name: FunctionName, url: Url, request: SiteRequest) -
             return False
         if principal.is_root and principal.account == name.account:
             return True
-        if principal.account != name.account or isinstance(ctx.ports.authority, Unwired):
+        if isinstance(ctx.ports.authority, Unwired):
             return False
-        arn = naming.function_arn(*name[:3])
-        return ctx.ports.authority.allows(ctx, principal, "lambda:InvokeFunctionUrl", arn)
+        return ctx.ports.authority.allows(ctx, principal, "lambda:InvokeFunctionUrl", naming.named_arn(name), _SIGNED)
     policy = state.POLICIES.get(ctx.tx, *name[:3], name.qualifier or "")
     for statement in policy.statements if policy is not None else ():
         if statement.get("Action") not in ("lambda:InvokeFunctionUrl", "lambda:*") or statement.get("Effect") != "Allow":

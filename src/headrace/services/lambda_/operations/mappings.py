@@ -9,7 +9,7 @@ from headrace.kit.arn import parse as parse_arn
 from headrace.kit.errors import AwsError
 from headrace.layers import tags as tag_layer
 from headrace.operation import Context, operation
-from headrace.services.lambda_ import destinations, limits, mappings, naming, queues, rules, shapes, state
+from headrace.services.lambda_ import destinations, limits, mappings, naming, queues, rules, shapes, sources, state
 from headrace.services.lambda_.engine.patterns import InvalidPattern, compile_pattern
 from headrace.services.lambda_.errors import InvalidParameterValueException, ResourceConflictException
 from headrace.services.lambda_.state import Mapping
@@ -35,7 +35,7 @@ def create_event_source_mapping(
     state.resolve(ctx.tx, name)
     if event_source_arn is None:
         raise InvalidParameterValueException("EventSourceArn is required: Headrace reads DynamoDB, Kinesis and SQS.")
-    _check_source(ctx, event_source_arn)
+    _check_source(ctx, name, event_source_arn)
     is_queue = mappings.source_service(event_source_arn) == "sqs"
     if is_queue:
         if starting_position or parallelization_factor or bisect_batch_on_function_error or maximum_retry_attempts is not None:
@@ -94,6 +94,7 @@ def update_event_source_mapping(
     old = state.find_mapping(ctx, uuid)
     name = naming.parse(ctx, function_name) if function_name is not None else mappings.function_of(old)
     state.resolve(ctx.tx, name)
+    sources.check(ctx, name, old.source_arn)
     settings = _settings(
         ctx, name, enabled=enabled, batch_size=batch_size, filter_criteria=filter_criteria,
         window_seconds=maximum_batching_window_in_seconds, parallel=parallelization_factor,
@@ -147,9 +148,19 @@ def list_event_source_mappings(
     return result
 
 
-def _check_source(ctx: Context, arn: str) -> None:
+def _check_source(ctx: Context, name: naming.FunctionName, arn: str) -> None:
+    """InvalidParameterValueException unless the source is there, and the function's role may read it."""
     service = mappings.source_service(arn)
-    if service == "sqs" and "sqs" in ctx.ports.sinks:
+    is_queue = service == "sqs" and "sqs" in ctx.ports.sinks
+    source = ctx.ports.sources.get(service)
+    if source is None and not is_queue:
+        known = ", ".join(sorted(ctx.ports.sources)) or "none"
+        raise InvalidParameterValueException(f"Unrecognized event source, {service!r} is not one of those here: {known}.")
+    if parse_arn(arn).region != ctx.region:
+        raise InvalidParameterValueException("The event source must be in the region of the function.")
+    # First of all: who may not read a stream of another account does not learn whether it is there.
+    sources.check(ctx, name, arn)
+    if source is None:
         try:
             queues.url(ctx, arn)
         except AwsError:
@@ -158,15 +169,8 @@ def _check_source(ctx: Context, arn: str) -> None:
                 "SQS Error Message: The specified queue does not exist."
             ) from None
         return
-    source = ctx.ports.sources.get(service)
-    if source is None:
-        known = ", ".join(sorted(ctx.ports.sources)) or "none"
-        raise InvalidParameterValueException(f"Unrecognized event source, {service!r} is not one of those here: {known}.")
-    place = parse_arn(arn)
-    if (place.account, place.region) != (ctx.account, ctx.region):
-        raise InvalidParameterValueException("The event source must be in the account and region of the function.")
     try:
-        source.shards(ctx, arn)
+        source.shards(consumer.at_source(ctx, arn), arn)
     except LookupError:
         raise InvalidParameterValueException(f"Stream not found: {arn}") from None
 

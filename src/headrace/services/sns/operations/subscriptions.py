@@ -6,6 +6,7 @@ from typing import Any
 from headrace.kit import arn as arns
 from headrace.operation import Context, operation
 from headrace.services.sns import errors, filters, limits, paging, state
+from headrace.services.sns.publishing import PRINCIPAL
 
 _ATTRIBUTES = frozenset({"RawMessageDelivery", "FilterPolicy", "FilterPolicyScope", "RedrivePolicy"})
 
@@ -14,13 +15,13 @@ _ATTRIBUTES = frozenset({"RawMessageDelivery", "FilterPolicy", "FilterPolicyScop
 def subscribe(
     ctx: Context, *, topic_arn: str, protocol: str, endpoint: str | None = None, attributes: dict[str, str] | None = None
 ) -> dict[str, Any]:
-    """Let a queue or a function of the account get a topic's messages. It needs no confirmation."""
+    """Let a queue or a function of the caller's account, or of the topic's, get a topic's messages. It needs no confirmation."""
     topic = state.find(ctx, topic_arn)
     if protocol not in ("sqs", "lambda"):
         raise errors.invalid(f"Protocol Reason: Headrace delivers to sqs and lambda, not to {protocol}")
-    _check_endpoint(ctx, protocol, endpoint or "", "Endpoint")
+    _check_endpoint(ctx, topic, protocol, endpoint or "", "Endpoint")
     given = attributes or {}
-    _check_attributes(ctx, protocol, given)
+    _check_attributes(ctx, topic, protocol, given)
     existing = state.subscriptions(ctx.tx, topic.arn)
     for one in existing:
         if (one.protocol, one.endpoint) == (protocol, endpoint):
@@ -34,18 +35,25 @@ def subscribe(
     return {"SubscriptionArn": made.arn}
 
 
-def _check_endpoint(ctx: Context, service: str, arn: str, name: str) -> None:
+def _check_endpoint(ctx: Context, topic: state.Topic, service: str, arn: str, name: str) -> None:
     try:
         parsed = arns.parse(arn)
     except ValueError:
         raise errors.invalid(f"{name} Reason: {service} endpoint ARN is malformed") from None
     if parsed.service != service:
         raise errors.invalid(f"{name} Reason: {service} endpoint ARN is malformed")
-    if parsed.account != ctx.account:
-        raise errors.invalid(f"{name} Reason: Headrace delivers within one account only")
+    if parsed.account in (topic.account, ctx.principal.account):
+        return
+    if service == "sqs":
+        # On AWS the queue would get a message by which its owner confirms.
+        raise errors.invalid(f"{name} Reason: a queue is subscribed by its own account, {parsed.account}, or the topic's")
+    if not ctx.ports.authority.lets_service(ctx, PRINCIPAL, "lambda:InvokeFunction", arn, topic.arn, topic.account):
+        raise errors.AuthorizationErrorException(
+            f"The account {ctx.principal.account} is not the owner of the lambda function {arn}"
+        )
 
 
-def _check_attributes(ctx: Context, protocol: str, attributes: dict[str, str]) -> None:
+def _check_attributes(ctx: Context, topic: state.Topic, protocol: str, attributes: dict[str, str]) -> None:
     for name, value in attributes.items():
         if name not in _ATTRIBUTES:
             raise errors.invalid(f"AttributeName Reason: Headrace does not support the attribute {name}")
@@ -60,7 +68,7 @@ def _check_attributes(ctx: Context, protocol: str, attributes: dict[str, str]) -
                 target = json.loads(value)["deadLetterTargetArn"]
             except (ValueError, KeyError, TypeError):
                 raise errors.invalid("RedrivePolicy: failed to parse JSON") from None
-            _check_endpoint(ctx, "sqs", str(target), "RedrivePolicy")
+            _check_endpoint(ctx, topic, "sqs", str(target), "RedrivePolicy")
 
 
 @operation
@@ -101,7 +109,7 @@ def set_subscription_attributes(
     """Change a setting of a subscription, at once."""
     found = state.find_subscription(ctx, subscription_arn)
     changed = {**found.attributes, attribute_name: attribute_value or ""}
-    _check_attributes(ctx, found.protocol, changed)
+    _check_attributes(ctx, state.find(ctx, found.topic_arn), found.protocol, changed)
     found.attributes = {name: value for name, value in changed.items() if value}
     state.SUBSCRIPTIONS.put(ctx.tx, found, found.topic_arn, found.id)
 
