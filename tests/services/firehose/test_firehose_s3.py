@@ -154,6 +154,32 @@ def test_transformation__by_a_function(client: Callable[..., Any], s3: Any, fire
     assert (line["rawData"], line["errorCode"]) == ("ZmFpbA==", "Lambda.ProcessingFailedStatus")
 
 
+def test_transformation__by_another_accounts_function(
+    server: HeadraceServer, account: str, s3: Any, firehose: Any, bucket: str, role: str
+) -> None:
+    other = f"{(int(account) + 5 * 10**11) % 10**12:012d}"
+    package = io.BytesIO()
+    with zipfile.ZipFile(package, "w") as archive:
+        archive.writestr("app.py", FUNCTION)
+    owner = server.client("lambda", other)
+    arn = owner.create_function(
+        FunctionName="f", Runtime="python3.11", Handler="app.handler", Role=role_for(server.client("iam", other)),
+        Code={"ZipFile": package.getvalue()},
+    )["FunctionArn"]  # fmt: skip
+    parameters = {"LambdaArn": arn, "NumberOfRetries": "0"}
+    processor = {"Type": "Lambda", "Parameters": [{"ParameterName": n, "ParameterValue": v} for n, v in parameters.items()]}
+    firehose.create_delivery_stream(
+        DeliveryStreamName="d",
+        ExtendedS3DestinationConfiguration=to(bucket, ProcessingConfiguration={"Enabled": True, "Processors": [processor]}),
+    )
+    firehose.put_record(DeliveryStreamName="d", Record={"Data": b"one"})
+    (failed,) = eventually(lambda: bodies(s3, bucket, "processing-failed/20"))
+    assert json.loads(failed)["errorCode"] == "Lambda.InvokeAccessDenied"
+    owner.add_permission(FunctionName="f", StatementId="s", Action="lambda:InvokeFunction", Principal=role)
+    firehose.put_record(DeliveryStreamName="d", Record={"Data": b"two"})
+    assert eventually(lambda: bodies(s3, bucket, "20")) == [b"TWO;"]
+
+
 def test_kill__nothing_that_was_acknowledged_is_lost(tmp_path: Path) -> None:
     server = HeadraceServer(tmp_path / "data").start()
     try:
