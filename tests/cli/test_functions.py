@@ -13,7 +13,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from conftest import ROOT_KEY, ROOT_SECRET, HeadraceServer, eventually
-from headrace.cli import prices
+from headrace.cli import invoke, prices
+from headrace.kit.settings import Settings
 
 CODE = "def handler(event, context):\n    print('seen', event)\n    return 10 / event['n']\n"
 
@@ -98,6 +99,13 @@ def test_invoke__a_durable_function_has_an_execution_and_no_log(
         with pytest.raises(ClientError, match="does not support"):
             functions.invoke_with_response_stream(FunctionName=name, **refused)
     assert len(functions.list_durable_executions_by_function(FunctionName=name)["DurableExecutions"]) == 2
+
+
+def test_invoke__waits_for_a_long_function_and_runs_it_once() -> None:
+    settings = Settings(root_access_key_id="a", root_secret_access_key="b")
+    config = invoke._functions(settings).meta.config
+    assert config.read_timeout > 900
+    assert config.retries["total_max_attempts"] == 1
 
 
 def test_prices__tiers() -> None:

@@ -14,8 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from headrace.cli import demo_bank, demo_report
 from headrace.cli.demo_deploy import Stack, deploy
 from headrace.cli.demo_play import Player
-from headrace.cli.demo_server import DemoServer, Killer
+from headrace.cli.demo_server import Killer
 from headrace.cli.demo_watch import Watcher
+from headrace.cli.server_process import ServerProcess
 from headrace.kit.settings import Settings
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "bank"
@@ -42,14 +43,14 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         console.print(f"headrace: the example is not in {EXAMPLE}; run the demo from a clone of the project")
         return 2
     with tempfile.TemporaryDirectory(prefix="headrace-demo-") as folder:
-        server = DemoServer(settings, Path(folder))
+        server = ServerProcess(settings, Path(folder))
         try:
             return _play(arguments, server, console)
         finally:
             server.stop()
 
 
-def _play(arguments: argparse.Namespace, server: DemoServer, console: Console) -> int:
+def _play(arguments: argparse.Namespace, server: ServerProcess, console: Console) -> int:
     bank = demo_bank.Bank(arguments.seed, arguments.accounts, arguments.transactions)
     console.print("[bold]1[/]  starting Headrace …", end=" ")
     console.print(f"up at {server.url} in {server.start() * 1000:.0f} ms")
@@ -108,7 +109,7 @@ def _show_progress(
         update()
 
 
-def _stay(console: Console, server: DemoServer, stack: Stack) -> None:
+def _stay(console: Console, server: ServerProcess, stack: Stack) -> None:
     console.print(
         f"\nIt stays up until Ctrl-C. Look around:\n"
         f"  the pipeline   {server.url}/_headrace/pipeline\n"

@@ -7,7 +7,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from headrace.cli.demo_server import DemoServer
+from headrace.cli.server_process import ServerProcess
 
 STACK = "bank"
 BUCKET = "bank-code"
@@ -28,7 +28,7 @@ class Stack:
         return int(self.outputs["WarehousePort"])
 
 
-def deploy(server: DemoServer, example: Path) -> Stack:
+def deploy(server: ServerProcess, example: Path) -> Stack:
     """Create the stack; SystemExit with the reason when it fails."""
     password = f"Bank{secrets.token_hex(8)}"
     template = _package(server, example)
@@ -60,7 +60,7 @@ def deploy(server: DemoServer, example: Path) -> Stack:
     return Stack(outputs, password, len(resources))
 
 
-def _package(server: DemoServer, example: Path) -> str:
+def _package(server: ServerProcess, example: Path) -> str:
     """Upload the code, and name it in the template, as `aws cloudformation package` does."""
     s3 = server.client("s3")
     s3.create_bucket(Bucket=BUCKET)

@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from headrace.cli.demo_bank import Bank, Transaction
 from headrace.cli.demo_deploy import Stack
-from headrace.cli.demo_server import DemoServer
+from headrace.cli.server_process import ServerProcess
 
 THREADS = 8
 RETRY_SECONDS = 0.02
@@ -20,7 +20,7 @@ RETRY_SECONDS_MAX = 60.0
 class Player:
     """Stores accounts and transactions, and notes when each was acknowledged."""
 
-    def __init__(self, server: DemoServer, stack: Stack, bank: Bank) -> None:
+    def __init__(self, server: ServerProcess, stack: Stack, bank: Bank) -> None:
         self._server = server
         self._stack = stack
         self._bank = bank

@@ -11,8 +11,8 @@ from rich.table import Table
 from headrace.cli.demo_bank import Bank
 from headrace.cli.demo_deploy import Stack
 from headrace.cli.demo_play import Player
-from headrace.cli.demo_server import DemoServer
 from headrace.cli.demo_watch import Watcher
+from headrace.cli.server_process import ServerProcess
 
 _LINE = re.compile(r"transaction (\S+) leaves ")
 
@@ -59,7 +59,7 @@ class Outcome:
         }
 
 
-def reconcile(server: DemoServer, stack: Stack, bank: Bank, player: Player, watcher: Watcher, *, killed: int) -> Outcome:
+def reconcile(server: ServerProcess, stack: Stack, bank: Bank, player: Player, watcher: Watcher, *, killed: int) -> Outcome:
     """Count at every hop."""
     dynamodb = server.client("dynamodb", attempts=5)
     pages = dynamodb.get_paginator("scan").paginate(TableName=stack.outputs["Transactions"], Select="COUNT")
@@ -90,7 +90,7 @@ def reconcile(server: DemoServer, stack: Stack, bank: Bank, player: Player, watc
     return Outcome(hops, latencies, len(player.acknowledged_at) / max(player.seconds, 1e-9), killed, player.retries)
 
 
-def _invoked(server: DemoServer, stack: Stack) -> dict[str, float]:
+def _invoked(server: ServerProcess, stack: Stack) -> dict[str, float]:
     """When the function first logged each transaction."""
     logs = server.client("logs", attempts=5)
     found: dict[str, float] = {}

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 
 from headrace.cli.demo_deploy import Stack
-from headrace.cli.demo_server import DemoServer
+from headrace.cli.server_process import ServerProcess
 
 LOOK_AT_ROWS_SECONDS = 0.02
 LOOK_AT_MAILS_SECONDS = 0.2
@@ -20,7 +20,7 @@ _SUBJECT = re.compile(r"Your account is overdrawn \((.+)\)")
 class Watcher:
     """Notes when each overdrawn transaction's mail came, and when its row was first seen. Times are seconds since 1970."""
 
-    def __init__(self, server: DemoServer, stack: Stack) -> None:
+    def __init__(self, server: ServerProcess, stack: Stack) -> None:
         self._server = server
         self._stack = stack
         self.visible_at: dict[str, float] = {}

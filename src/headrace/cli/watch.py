@@ -73,8 +73,9 @@ class Watcher:
     """One template, its stack, and the folders of its code."""
 
     def __init__(
-        self, settings: Settings, where: Path, stack: str | None, parameters: list[str], *, as_json: bool = False
-    ) -> None:
+        self, settings: Settings, where: Path, stack: str | None, parameters: list[str], *, as_json: bool = False,
+        tell: Callable[[str], None] | None = None,
+    ) -> None:  # fmt: skip
         self._template = _template(where)
         self._folder = self._template.parent
         self._stack = stack or re.sub(r"[^A-Za-z0-9-]+", "-", self._folder.name).strip("-") or "watched"
@@ -82,6 +83,9 @@ class Watcher:
             raise Failed(f"--parameter takes NAME=VALUE, not {wrong[0]}")
         self._parameters = dict(one.split("=", 1) for one in parameters)
         self._json = as_json
+        self._tell = tell or functools.partial(print, flush=True)
+        # The functions of the stack, by their logical ids.
+        self.functions: dict[str, str] = {}
         self._left_out = frozenset({settings.data.resolve(), self._template})
         self._clients = {name: client(settings, name) for name in ("cloudformation", "lambda", "s3")}
         self._bucket = f"headrace-watch-{settings.account_id}"
@@ -116,7 +120,7 @@ class Watcher:
 
     def deploy(self) -> None:
         """Make the stack, or change it, as the template says now."""
-        self._guarded(self._deploy)
+        self._guarded(self.deploy_once)
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
@@ -126,7 +130,8 @@ class Watcher:
         except (Failed, AwsError, BotoCoreError, OSError, ValueError) as error:
             self._say("failed", f"failed: {error}", reason=str(error))
 
-    def _deploy(self) -> None:
+    def deploy_once(self) -> None:
+        """As `deploy`, and what is wrong is raised: Failed, AwsError, and the errors of boto3 and of files."""
         began = time.monotonic()
         template = _read(self._template)
         self._codes = template_code.find(template, self._folder)
@@ -142,6 +147,8 @@ class Watcher:
         listed = self._clients["cloudformation"].get_paginator("list_stack_resources").paginate(StackName=self._stack)
         resources = [one for page in listed for one in page["StackResourceSummaries"]]
         self._physical = {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in resources if "PhysicalResourceId" in one}
+        kinds = {one["LogicalResourceId"]: one["ResourceType"] for one in resources}
+        self.functions = {name: given for name, given in self._physical.items() if kinds[name] == "AWS::Lambda::Function"}
         seconds = time.monotonic() - began
         said = "deployed" if changed else "unchanged"
         self._say(said, f"stack {self._stack} {said}: {len(resources)} resources ({seconds:.1f} s)", resources=len(resources))
@@ -233,7 +240,7 @@ class Watcher:
         return seen
 
     def _say(self, event: str, text: str, **values: Any) -> None:
-        print(json.dumps({"event": event, "stack": self._stack, **values}) if self._json else f"watch: {text}", flush=True)
+        self._tell(json.dumps({"event": event, "stack": self._stack, **values}) if self._json else f"watch: {text}")
 
 
 def _template(where: Path) -> Path:
