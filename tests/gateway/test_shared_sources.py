@@ -28,14 +28,14 @@ WAIT_SECONDS = 20.0
 class Reader:
     """A function in an account, its role, and what it has seen."""
 
-    def __init__(self, client: Service, *allowed: dict[str, Any]) -> None:
+    def __init__(self, client: Service, *allowed: dict[str, Any], code: str = SEES) -> None:
         self.iam, self.functions = client("iam"), client("lambda")
         self.role = self.iam.create_role(RoleName="reader", AssumeRolePolicyDocument=document(TRUST))["Role"]["Arn"]
         if allowed:
             self.may(*allowed)
         archive = io.BytesIO()
         with zipfile.ZipFile(archive, "w") as file:
-            file.writestr("f.py", SEES)
+            file.writestr("f.py", code)
         self.functions.create_function(
             FunctionName="f", Runtime="python3.11", Role=self.role, Handler="f.handler", Code={"ZipFile": archive.getvalue()}
         )
@@ -63,8 +63,17 @@ class Reader:
 
     def seen(self) -> list[Any]:
         """What came so far."""
-        found = json.loads(self.functions.invoke(FunctionName="f", Payload=b'"seen"')["Payload"].read())
-        assert isinstance(found, list), found
+        found: list[Any] = []
+
+        def asked() -> bool:
+            try:
+                answer = self.functions.invoke(FunctionName="f", Payload=b'"seen"')
+            except self.functions.exceptions.TooManyRequestsException:
+                return False  # its one environment is busy
+            found[:] = json.loads(answer["Payload"].read())
+            return True
+
+        until(asked)
         return found
 
     def result(self, mapping: str) -> str:
