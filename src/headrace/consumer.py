@@ -19,7 +19,7 @@ import msgspec
 from headrace.layers import lease as leases
 from headrace.layers.records import Records
 from headrace.operation import Context
-from headrace.ports import RecordSource, SourceRecord
+from headrace.ports import Principal, RecordSource, SourceRecord
 from headrace.workers import Runner, Worker
 
 LEASE_SECONDS = 30.0
@@ -40,7 +40,7 @@ class Subscription(msgspec.Struct, frozen=True):
     tried again. `window_seconds`: wait so long for a batch to fill. `parallel`: hand over so many parts of a shard at once,
     each partition key always in the same part. With `fixed_batches` the extent of a batch is kept before it is handled, so that
     it is handled again with the same records after a crash, however many more have come: its `batch_id` is the same, too.
-    With `watches_quiet` the handler is a `QuietHandler`.
+    With `watches_quiet` the handler is a `QuietHandler`. `reader`: the ARN of the role that reads, which events may name.
     """
 
     id: str
@@ -57,6 +57,7 @@ class Subscription(msgspec.Struct, frozen=True):
     bisect: bool = False
     fixed_batches: bool = False
     watches_quiet: bool = False
+    reader: str = ""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -182,10 +183,10 @@ class Consumer:
         ]
 
 
-def at_source(ctx: Context, source_arn: str) -> Context:
+def at_source(ctx: Context, source_arn: str, reader: str = "") -> Context:
     """The context in which a stream is read: that of its own account. Who subscribes has seen to it that he may."""
     _, _, _, region, account, _ = source_arn.split(":", 5)
-    return ctx.at(account, region)
+    return ctx.at(account, region, Principal(reader, "", reader.split(":", 5)[4]) if reader else None)
 
 
 def batch_id(subscription: Subscription, shard_id: str, records: Sequence[SourceRecord]) -> str:
@@ -282,7 +283,7 @@ class _Reader:
         position = checkpoint.position
         batch = ctx.snapshot(
             lambda inner: self._source.read(
-                at_source(inner, wanted.source_arn),
+                at_source(inner, wanted.source_arn, wanted.reader),
                 wanted.source_arn,
                 self._shard_id,
                 position,

@@ -20,7 +20,10 @@ def handler(event, context):
     if event == "seen":
         return seen
     for record in event["Records"]:
-        seen.append(record.get("body") or record.get("dynamodb", {}).get("Keys") or record["kinesis"]["partitionKey"])
+        if "kinesis" in record:
+            seen.append([record["kinesis"]["partitionKey"], record["invokeIdentityArn"]])
+        else:
+            seen.append(record.get("body") or record["dynamodb"]["Keys"])
 """
 WAIT_SECONDS = 20.0
 
@@ -146,13 +149,15 @@ def test_stream__of_another_account_is_read_while_its_policy_lets_the_role(
     theirs.put_resource_policy(ResourceARN=stream, Policy=policy)
     mapping = reader.reads(stream)
     theirs.put_record(StreamName="source", PartitionKey="a", Data=b"1")
-    until(lambda: reader.seen() == ["a"])
+    # The record says who read it.
+    a, b = ["a", reader.role], ["b", reader.role]
+    until(lambda: reader.seen() == [a])
     theirs.delete_resource_policy(ResourceARN=stream)
     until(lambda: reader.result(mapping).startswith("PROBLEM: Cannot access stream"))
     theirs.put_record(StreamName="source", PartitionKey="b", Data=b"2")
-    assert reader.seen() == ["a"]
+    assert reader.seen() == [a]
     theirs.put_resource_policy(ResourceARN=stream, Policy=policy)
-    until(lambda: reader.seen() == ["a", "b"])
+    until(lambda: reader.seen() == [a, b])
     until(lambda: reader.result(mapping) == "OK")
     reader.may()
     until(lambda: reader.result(mapping).startswith("PROBLEM: Cannot access stream"))

@@ -15,6 +15,7 @@ from headrace.kit import arn as arns
 from headrace.layers.once import trace_id
 from headrace.operation import Context
 from headrace.ports import SourceRecord
+from headrace.roles import RoleRefused
 from headrace.services.lambda_ import (
     destinations,
     event_counts,
@@ -46,16 +47,19 @@ def subscriptions(ctx: Context) -> Iterator[Subscription]:
     """What the enabled mappings want to read now."""
     kept = ctx.snapshot(lambda inner: [mapping for _, mapping in state.MAPPINGS.scan(inner.tx)])
     for mapping in kept:
-        if mapping.enabled and source_service(mapping.source_arn) in ctx.ports.sources and may_read(ctx, mapping):
-            yield subscription(mapping)
+        if mapping.enabled and source_service(mapping.source_arn) in ctx.ports.sources:
+            role = reader(ctx, mapping)
+            if role is not None:
+                yield msgspec.structs.replace(subscription(mapping), reader=role)
 
 
-def may_read(ctx: Context, mapping: Mapping) -> bool:
-    """Whether the function's role still lets a mapping read its source; if not, the mapping says so."""
-    refused = sources.problem(ctx, function_of(mapping), mapping.source_arn)
-    if refused is not None:
+def reader(ctx: Context, mapping: Mapping) -> str | None:
+    """The role that reads a mapping's source. None when it may not, and then the mapping says so."""
+    try:
+        return sources.reader(ctx, function_of(mapping), mapping.source_arn)
+    except RoleRefused as refused:
         note(ctx, mapping, f"PROBLEM: {refused}")
-    return refused is None
+        return None
 
 
 def subscription(mapping: Mapping) -> Subscription:

@@ -31,7 +31,7 @@ class Pollers:
 
     def step(self, ctx: Context) -> float:
         """Start and stop pollers as mappings come and go, and change their number."""
-        wanted = {one.id: one for one in ctx.snapshot(_queue_mappings) if mappings.may_read(ctx, one)}
+        wanted = {one.id: one for one in ctx.snapshot(_queue_mappings) if mappings.reader(ctx, one) is not None}
         with self._lock:
             for mapping_id in [one for one in self._running if one not in wanted]:
                 self._running.pop(mapping_id).stopping.set()

@@ -39,21 +39,21 @@ def check(ctx: Context, name: FunctionName, arn: str) -> None:
             raise InvalidParameterValueException(refusal(arn, action))
 
 
-def problem(ctx: Context, name: FunctionName, arn: str) -> str | None:
-    """What keeps a mapping from reading its source now; None: nothing."""
+def reader(ctx: Context, name: FunctionName, arn: str) -> str:
+    """The ARN of the role that reads a source for a function; "" where there is none. RoleRefused when it may not (now)."""
     if isinstance(ctx.ports.authority, Unwired):
-        return None
+        return ""
     try:
         role = ctx.snapshot(lambda inner: state.resolve(inner.tx, name)).role
     except AwsError:
-        return None  # a function that is gone: its batches say so
+        return ""  # a function that is gone: its batches say so
     scope = ctx.at(name.account, name.region)
     for action, resource in _needs(arn):
         try:
             _ROLES.check(scope, role, action, resource)
         except RoleRefused:
-            return refusal(arn, action)
-    return None
+            raise RoleRefused(refusal(arn, action)) from None
+    return role
 
 
 def refusal(arn: str, action: str) -> str:
