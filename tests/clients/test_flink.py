@@ -35,13 +35,16 @@ pytestmark = [
 class Cluster:
     """A job manager and task managers, each a process."""
 
-    def __init__(self, start: Callable[..., subprocess.Popen[bytes]], run: Callable[..., str], folder: Path) -> None:
-        self._start, self._run, self._folder = start, run, folder
+    def __init__(
+        self, start: Callable[..., subprocess.Popen[bytes]], run: Callable[..., str], folder: Path, **environment: str
+    ) -> None:
+        self._start, self._run, self._folder, self._environment = start, run, folder, environment
         configuration = {
             "jobmanager.rpc.address": "127.0.0.1", "jobmanager.rpc.port": free_port(), "rest.port": free_port(),
             "rest.address": "127.0.0.1", "jobmanager.memory.process.size": "900m", "heartbeat.interval": "1000",
             "heartbeat.timeout": "6000", "execution.checkpointing.storage": "filesystem", "execution.target": "remote",
-            "execution.checkpointing.dir": f"file://{folder}/checkpoints", "taskmanager.numberOfTaskSlots": 2,
+            "execution.checkpointing.dir": f"file://{folder}/checkpoints",
+            "execution.checkpointing.savepoint-dir": f"file://{folder}/savepoints", "taskmanager.numberOfTaskSlots": 2,
             "taskmanager.cpu.cores": 1, "taskmanager.host": "127.0.0.1",
             **{f"taskmanager.memory.{name}": f"{size}m" for name, size in MEMORY_MIB.items()},
         }  # fmt: skip
@@ -64,7 +67,7 @@ class Cluster:
 
     def _java(self, name: str, main: str, *arguments: str) -> subprocess.Popen[bytes]:
         command = [*self._command(main), "--configDir", str(self._folder / "conf"), *arguments]
-        return self._start(name, *command, FLINK_CONF_DIR=str(self._folder / "conf"))
+        return self._start(name, *command, FLINK_CONF_DIR=str(self._folder / "conf"), **self._environment)
 
     def _command(self, main: str) -> list[str]:
         java = shutil.which("java")

@@ -7,15 +7,15 @@ import json
 import shutil
 import subprocess
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from clients.programs import BUILD
-from clients.test_flink import counted
-from conftest import HeadraceServer, eventually
+from clients.test_flink import Cluster, counted
+from conftest import REGION, ROOT_KEY, ROOT_SECRET, HeadraceServer, eventually
 
 FLINK = BUILD / "flink"
 SOURCE = Path(__file__).parent / "flink" / "Counts.java"
@@ -268,3 +268,59 @@ def test_application__in_python(world: World, tmp_path: Path) -> None:
     world.until("RUNNING", 240)
     world.exact(seconds=240)
     assert "Restoring job" in world.logged()
+
+
+def test_application__on_a_cluster_of_ones_own(
+    tmp_path: Path, jar: Path, start: Callable[..., "subprocess.Popen[bytes]"], run: Callable[..., str]
+) -> None:
+    (tmp_path / "cluster").mkdir()
+    keys = {"AWS_REGION": REGION, "AWS_ACCESS_KEY_ID": ROOT_KEY, "AWS_SECRET_ACCESS_KEY": ROOT_SECRET}
+    cluster = Cluster(start, run, tmp_path / "cluster", **keys)
+    cluster.task_manager("one")
+    server = HeadraceServer(tmp_path / "data", "--flink-url", cluster.rest).start()
+    try:
+        world = World(server, jar)
+        world.create()
+        world.start()
+        world.until("RUNNING")
+        world.put(5_000)
+        world.exact()
+        (job,) = [one["id"] for one in cluster.ask("/jobs")["jobs"] if one["status"] == "RUNNING"]
+
+        # The job goes on without the server, and is found again.
+        server.kill()
+        server.start()
+        world.put(5_000)
+        world.exact()
+        assert world.detail()["ApplicationStatus"] == "RUNNING"
+        assert [one["id"] for one in cluster.ask("/jobs")["jobs"]] == [job]
+
+        world.analytics.stop_application(ApplicationName="counts")
+        world.until("READY")
+        # A cluster shows for some seconds how things were.
+        eventually(lambda: cluster.ask(f"/jobs/{job}")["state"] == "FINISHED")
+        (savepoint,) = (tmp_path / "cluster" / "savepoints").iterdir()
+        world.put(5_000)
+        world.start()
+        world.until("RUNNING")
+        world.exact()
+        (again,) = [one["id"] for one in cluster.ask("/jobs")["jobs"] if one["id"] != job]
+        restored = cluster.ask(f"/jobs/{again}/checkpoints")["latest"]["restored"]
+        assert (restored["is_savepoint"], restored["external_path"]) == (True, f"file:{savepoint}")
+
+        # A program that fails is told as it is here.
+        world.analytics.stop_application(ApplicationName="counts", Force=True)
+        world.until("READY")
+        failing = {"in": "in", "out": "out", "endpoint": server.url, "fails": "yes"}
+        changed = [{"PropertyGroupId": "counts", "PropertyMap": failing}]
+        world.analytics.update_application(
+            ApplicationName="counts", CurrentApplicationVersionId=world.detail()["ApplicationVersionId"],
+            ApplicationConfigurationUpdate={"EnvironmentPropertyUpdates": {"PropertyGroups": changed}},
+        )  # fmt: skip
+        begun = world.start()
+        eventually(lambda: world.operation(begun)["OperationStatus"] == "FAILED", 120)
+        failure = world.operation(begun)["OperationFailureDetails"]["ErrorInfo"]["ErrorString"]
+        assert "asks for a failure" in failure
+        assert java_processes(server.data) == []
+    finally:
+        server.stop()

@@ -3,12 +3,18 @@ import java.util.Properties;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.apache.flink.table.api.bridge.java.StreamTableEnvironment;
 
-/** An application as AWS's examples are: its properties come from the runtime, its credentials from the role. */
+/**
+ * An application as AWS's examples are: its properties come from the runtime, its credentials from the role. On a cluster of one's
+ * own, which has no runtime of AWS's, its properties are its arguments.
+ */
 public final class Counts {
     private Counts() {}
 
     public static void main(String[] arguments) throws Exception {
-        Properties given = KinesisAnalyticsRuntime.getApplicationProperties().get("counts");
+        Properties given = arguments.length == 0 ? KinesisAnalyticsRuntime.getApplicationProperties().get("counts") : new Properties();
+        for (int place = 0; place + 1 < arguments.length; place += 2) {
+            given.setProperty(arguments[place].replace("--counts.", ""), arguments[place + 1]);
+        }
         if (given == null || given.containsKey("fails")) {
             throw new IllegalStateException("the property group counts asks for a failure, or is not there");
         }

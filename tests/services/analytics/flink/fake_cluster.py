@@ -87,6 +87,9 @@ class FakeCluster:
     def _job(self, method: str, job_id: str, what: str) -> tuple[int, dict[str, Any]]:
         job = self.jobs[job_id]
         if method == "PATCH":
+            if job["state"] in ("FINISHED", "FAILED"):
+                ended = f"another terminal state ({job['state']})"
+                return 409, {"errors": [f"Job cancellation failed because the job has already reached {ended}."]}
             job["state"] = "CANCELED"
             self.cancelled.append(job_id)
             return 202, {}

@@ -108,8 +108,8 @@ class Rest:
         return texts or ([cause_of(str(root))] if root else [])
 
     def cancel(self, job_id: str) -> None:
-        """End a job at once, if it is there."""
-        with contextlib.suppress(_Missing):
+        """End a job at once, if it is there and has not ended: one that was stopped with a savepoint has."""
+        with contextlib.suppress(_Missing, _Conflict):
             self._ask("PATCH", f"/jobs/{job_id}?mode=cancel")
 
     def stop(self, job_id: str, folder: str | None) -> str:
@@ -170,6 +170,10 @@ class _Missing(FlinkRefused):
     """404."""
 
 
+class _Conflict(FlinkRefused):
+    """409."""
+
+
 def _read(status: int, said: bytes) -> dict[str, Any]:
     try:
         found = json.loads(said or b"{}")
@@ -178,7 +182,7 @@ def _read(status: int, said: bytes) -> dict[str, Any]:
     if status < 400:
         return found if isinstance(found, dict) else {}
     text = cause_of("\n".join(str(one) for one in found.get("errors") or ()))
-    raise _Missing(text) if status == 404 else FlinkRefused(text or f"status {status}")
+    raise {404: _Missing, 409: _Conflict}.get(status, FlinkRefused)(text or f"status {status}")
 
 
 def cause_of(stack: str) -> str:
