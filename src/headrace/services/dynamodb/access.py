@@ -21,7 +21,7 @@ class TablePolicies:
         return any(True for _ in state.POLICIES.scan(tx, limit=1))
 
     def behind(self, scope: Scope, parameters: Mapping[str, Any]) -> str | None:
-        """What an iterator of a stream stands for is not looked into: the stream's policy is asked when an iterator is given."""
+        """Nothing: an iterator of a stream begins with the stream's ARN."""
         return None
 
     def owner(self, tx: ReadTransaction, arn: str) -> str | None:

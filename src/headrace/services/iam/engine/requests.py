@@ -117,7 +117,9 @@ def _dynamodb(action: str, parameters: Mapping[str, Any], place: Place) -> Seque
     if statements:
         return [Need(actions.of_statement(one.get("Statement", "")), ()) for one in statements]
     if "ShardIterator" in parameters:
-        return (Need(action, ()),)
+        # It begins with the stream's ARN.
+        stream = parameters["ShardIterator"].partition("|")[0]
+        return (Need(action, (place.arn("dynamodb", stream),) if stream.startswith("arn:") else ()),)
     return (Need(action, table("*")),) if action == "dynamodb:ListTables" else None
 
 

@@ -1,6 +1,7 @@
 """What may be shared with other accounts: which operations a resource's policy can let them do, and where requests name it.
 
-Another account's resource is named by its whole ARN, a queue by its URL, and a bucket by its name, which all accounts share.
+Another account's resource is named by its whole ARN (an iterator of a table's stream begins with it), a queue by its URL, and a
+bucket by its name, which all accounts share.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,6 +10,11 @@ from typing import Any
 _RECORDS = (
     "PutRecord", "PutRecords", "GetShardIterator", "GetRecords", "ListShards", "DescribeStream", "DescribeStreamSummary",
     "DescribeStreamConsumer", "SubscribeToShard",
+)  # fmt: skip
+
+_ITEMS = (
+    "GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan", "BatchGetItem", "BatchWriteItem", "TransactGetItems",
+    "TransactWriteItems", "DescribeTable", "UpdateTable", "DeleteTable",
 )  # fmt: skip
 
 _MESSAGES = (
@@ -34,6 +40,8 @@ _OBJECTS = (
 
 SHARED: Mapping[str, frozenset[str]] = {
     "kinesis": frozenset(_RECORDS),
+    "dynamodb": frozenset(_ITEMS),
+    "dynamodbstreams": frozenset(("DescribeStream", "GetShardIterator", "GetRecords")),
     "sqs": frozenset(_MESSAGES),
     "sns": frozenset(_TOPICS),
     "s3": frozenset(_OBJECTS),
@@ -64,6 +72,20 @@ def is_elsewhere(value: str, account: str) -> bool:
     return value.count(":") > 1 and f":{account}:" not in f":{value}"
 
 
+def _by_table(parameters: Mapping[str, Any], account: str) -> bool:
+    name = parameters.get("TableName")
+    if name is not None:
+        return is_elsewhere(name, account)
+    for name in parameters.get("RequestItems") or ():
+        if is_elsewhere(name, account):
+            return True
+    for item in parameters.get("TransactItems") or ():
+        for part in item.values():
+            if is_elsewhere(part["TableName"], account):
+                return True
+    return False
+
+
 def _by_url(parameters: Mapping[str, Any], account: str) -> bool:
     url = parameters.get("QueueUrl")
     if url is None:
@@ -77,6 +99,8 @@ def _by_bucket(parameters: Mapping[str, Any], account: str) -> bool:
 
 _FINDERS: Mapping[str, Callable[[Mapping[str, Any], str], bool]] = {
     "kinesis": _by_arn("StreamARN", "ConsumerARN"),
+    "dynamodb": _by_table,
+    "dynamodbstreams": _by_arn("StreamArn", "ShardIterator"),
     "sqs": _by_url,
     "sns": _by_arn("TopicArn", "TargetArn"),
     "s3": _by_bucket,

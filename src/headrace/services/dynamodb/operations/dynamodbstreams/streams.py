@@ -188,6 +188,9 @@ def _opened(ctx: Context, text: str) -> tuple[str, int, int]:
         if not hmac.compare_digest(signature, _signature(ctx, packed)):
             raise ValidationException("Invalid ShardIterator")
         found = _decode_iterator(packed)
+        # The caller was allowed to read the stream that the text names.
+        if found.arn != text.partition("|")[0]:
+            raise ValidationException("Invalid ShardIterator")
     except (msgspec.MsgspecError, binascii.Error, ValueError):
         raise ValidationException("Invalid ShardIterator") from None
     if found.until < ctx.clock.now():
