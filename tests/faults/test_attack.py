@@ -96,7 +96,18 @@ def test_function__of_another_account_is_not_run(client: Client, server: Headrac
     theirs = server.client("lambda", stranger)
     make_function(theirs, server.client("iam", stranger), "def handler(event, context):\n    return 2\n")
     assert code_of(lambda: theirs.invoke(FunctionName=arn)) in ("AccessDeniedException", "InvalidParameterValueException")
-    theirs.put_function_event_invoke_config(FunctionName="mine", DestinationConfig={"OnSuccess": {"Destination": arn}})
+    wanted = {"FunctionName": "mine", "DestinationConfig": {"OnSuccess": {"Destination": arn}}}
+    assert code_of(lambda: theirs.put_function_event_invoke_config(**wanted)) == "InvalidParameterValueException"
+    statement = {"Effect": "Allow", "Action": "lambda:*", "Resource": "*"}
+    server.client("iam", stranger).put_role_policy(
+        RoleName="runs", PolicyName="all", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    )
+    assert code_of(lambda: theirs.put_function_event_invoke_config(**wanted)) == "InvalidParameterValueException"
+    # Who was let in once, and is not any more.
+    owner = client("lambda")
+    owner.add_permission(FunctionName="mine", StatementId="s", Action="lambda:InvokeFunction", Principal=stranger)
+    theirs.put_function_event_invoke_config(**wanted)
+    owner.remove_permission(FunctionName="mine", StatementId="s")
     theirs.invoke(FunctionName="mine", InvocationType="Event")
     eventually(lambda: f"is not authorized to perform lambda:InvokeFunction on {arn}" in server.log_text())
 

@@ -168,6 +168,7 @@ def test_event__survives_a_crash_of_the_server(tmp_path: Any, zipped: Any) -> No
     role = "arn:aws:iam::000000000000:role/r"
     trust = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
     server.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", **trust}))
+    server.client("iam").attach_role_policy(RoleName="r", PolicyArn="arn:aws:iam::aws:policy/AmazonKinesisFullAccess")
     client.create_function(
         FunctionName="slow", Runtime="python3.11", Handler="app.handler", Role=role, Code={"ZipFile": zipped({"app.py": body})},
         Timeout=5,

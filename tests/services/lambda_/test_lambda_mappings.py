@@ -321,8 +321,7 @@ def test_mapping__stopping_the_server_waits_for_no_long_function(tmp_path: Any, 
     role = server.client("iam").create_role(
         RoleName="r", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", **trust})
     )["Role"]["Arn"]
-    reads = "arn:aws:iam::aws:policy/service-role/AWSLambdaKinesisExecutionRole"
-    server.client("iam").attach_role_policy(RoleName="r", PolicyArn=reads)
+    server.client("iam").attach_role_policy(RoleName="r", PolicyArn="arn:aws:iam::aws:policy/AmazonKinesisFullAccess")
     source, lost = Stream(server.client("kinesis"), "source"), Stream(server.client("kinesis"), "lost")
     client = server.client("lambda")
     client.create_function(

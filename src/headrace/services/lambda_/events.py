@@ -180,7 +180,7 @@ def handle(ctx: Context, job: queue.Job, event: Event) -> None:
     if outcome.error is None:
         if config.on_success:
             record = _record(ctx, event, payload, target, outcome, "Success")
-            destinations.send(ctx, config.on_success, record, event.function)
+            destinations.send(ctx, config.on_success, record, event.function, target.version.role)
         _finish(ctx, job, event)
         return
     event.failures += 1
@@ -230,12 +230,12 @@ def _give_up(
 ) -> None:  # fmt: skip
     if config.on_failure:
         record = _record(ctx, event, payload, target, outcome, condition)
-        destinations.send(ctx, config.on_failure, record, event.function)
+        destinations.send(ctx, config.on_failure, record, event.function, target.version.role)
     if target.version.dead_letter_arn:
         message = _as_json(outcome.payload) if outcome is not None else None
         text = message.get("errorMessage", "") if isinstance(message, dict) else condition
         attributes = {"RequestID": event.request_id, "ErrorCode": "200", "ErrorMessage": str(text)[:1024]}
-        destinations.send(ctx, target.version.dead_letter_arn, payload, event.function, attributes)
+        destinations.send(ctx, target.version.dead_letter_arn, payload, event.function, target.version.role, attributes)
     if not config.on_failure and not target.version.dead_letter_arn:
         RUNTIME.reporter.metrics(ctx, reports.count("AsyncEventsDropped", event.function))
     _finish(ctx, job, event)

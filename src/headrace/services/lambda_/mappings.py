@@ -24,6 +24,7 @@ from headrace.services.lambda_ import (
     limits,
     naming,
     reports,
+    rights,
     rules,
     sources,
     state,
@@ -286,8 +287,9 @@ def _record(
 
 def _send(ctx: Context, mapping: Mapping, shard_id: str, record: dict[str, Any], records: Sequence[SourceRecord]) -> bool:
     assert mapping.on_failure is not None
+    role = ctx.snapshot(lambda inner: state.resolve(inner.tx, function_of(mapping))).role
     if arns.parse(mapping.on_failure).service != "s3":
-        return destinations.send(ctx, mapping.on_failure, _encode(record), mapping.function)
+        return destinations.send(ctx, mapping.on_failure, _encode(record), mapping.function, role)
     # A bucket gets the records too.
     now = time.gmtime(ctx.clock.now())
     key = (
@@ -296,7 +298,9 @@ def _send(ctx: Context, mapping: Mapping, shard_id: str, record: dict[str, Any],
     )
     record["payload"] = {"Records": [one.event for one in records]}
     try:
-        ctx.ports.objects.put(ctx, arns.parse(mapping.on_failure).resource, key, _encode(record), content_type="application/json")
+        acting = rights.acting(ctx, role, *destinations.need(mapping.on_failure, key))
+        bucket = arns.parse(mapping.on_failure).resource
+        ctx.ports.objects.put(acting, bucket, key, _encode(record), content_type="application/json")
         return True
     except Exception:
         log.exception("records given up by %s could not be written to %s", mapping.function, mapping.on_failure)

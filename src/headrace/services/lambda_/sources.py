@@ -7,15 +7,11 @@ from collections.abc import Iterator
 
 from headrace.kit.errors import AwsError
 from headrace.operation import Context
-from headrace.ports import Unwired
-from headrace.roles import RoleRefused, Roles
-from headrace.services.lambda_ import state
+from headrace.roles import RoleRefused
+from headrace.services.lambda_ import rights, state
 from headrace.services.lambda_.errors import InvalidParameterValueException
-from headrace.services.lambda_.invocations import PRINCIPAL
 from headrace.services.lambda_.naming import FunctionName
 
-_SESSION = "event-source-mapping"
-_ROLES = Roles(PRINCIPAL, _SESSION)
 _STREAM_READS = ("GetRecords", "GetShardIterator", "DescribeStream")
 # Video streams are no sources of AWS's: a function gets the names of their fragments, and reads these with its own rights.
 _READS = {
@@ -27,22 +23,13 @@ _READS = {
 
 def check(ctx: Context, name: FunctionName, arn: str) -> None:
     """InvalidParameterValueException unless the function's role may read a source, which need not be there."""
-    if isinstance(ctx.ports.authority, Unwired):
-        return
-    role = state.resolve(ctx.tx, name).role
-    try:
-        principal = ctx.ports.authority.assume(ctx, role, _SESSION, PRINCIPAL).principal
-    except AwsError:
-        raise InvalidParameterValueException("The role defined for the function cannot be assumed by Lambda.") from None
-    for action, resource in _needs(arn):
-        if not ctx.ports.authority.allows(ctx, principal, action, resource):
-            raise InvalidParameterValueException(refusal(arn, action))
+    missing = rights.lacking(ctx, state.resolve(ctx.tx, name).role, _needs(arn))
+    if missing is not None:
+        raise InvalidParameterValueException(refusal(arn, missing[0]))
 
 
 def reader(ctx: Context, name: FunctionName, arn: str) -> str:
     """The ARN of the role that reads a source for a function; "" where there is none. RoleRefused when it may not (now)."""
-    if isinstance(ctx.ports.authority, Unwired):
-        return ""
     try:
         role = ctx.snapshot(lambda inner: state.resolve(inner.tx, name)).role
     except AwsError:
@@ -50,7 +37,7 @@ def reader(ctx: Context, name: FunctionName, arn: str) -> str:
     scope = ctx.at(name.account, name.region)
     for action, resource in _needs(arn):
         try:
-            _ROLES.check(scope, role, action, resource)
+            rights.acting(scope, role, action, resource)
         except RoleRefused:
             raise RoleRefused(refusal(arn, action)) from None
     return role

@@ -4,7 +4,7 @@ from typing import Any
 
 from headrace.layers import tags as tag_layer
 from headrace.operation import Context, operation
-from headrace.services.lambda_ import downloads, invocations, limits, naming, packages, rules, shapes, state
+from headrace.services.lambda_ import destinations, downloads, invocations, limits, naming, packages, rules, shapes, state
 from headrace.services.lambda_.errors import (
     InvalidParameterValueException,
     PreconditionFailedException,
@@ -12,6 +12,8 @@ from headrace.services.lambda_.errors import (
 )
 from headrace.services.lambda_.naming import LATEST, FunctionName
 from headrace.services.lambda_.state import Function, Version
+
+_MAY_NOT_SEND = "The provided execution role does not have permissions to call {action} on {service}"
 
 
 @operation(transaction=False)
@@ -59,6 +61,7 @@ def create_function(
             description=description or "", modified_at=now, revision_id=inner.ids.uuid(), **values,
         )  # fmt: skip
         _check_layers(inner, latest)
+        _check_dead_letters(inner, latest)
         state.FUNCTIONS.put(inner.tx, Function(name.name, created_at=now), *name[:3])
         state.VERSIONS.put(inner.tx, latest, *name[:3], 0)
         tag_layer.add(inner.tx, naming.function_arn(*name[:3]), tags or {})
@@ -150,12 +153,19 @@ def update_function_configuration(
         durable = old.durable if durable_config is None else rules.changed_durable(old.durable, durable_config)
         new = _changed(inner, old, {**changes, "durable": durable})
         _check_layers(inner, new)
+        if "dead_letter_arn" in changes or role is not None:
+            _check_dead_letters(inner, new)
         state.VERSIONS.put(inner.tx, new, *name[:3], 0)
         return configuration(inner, new)
 
     result = ctx.transact(change)
     invocations.RUNTIME.retire(naming.function_arn(*name[:3]))
     return result
+
+
+def _check_dead_letters(ctx: Context, version: Version) -> None:
+    if version.dead_letter_arn:
+        destinations.check(ctx, version.dead_letter_arn, version.role, _MAY_NOT_SEND, "dead letter")
 
 
 @operation(transaction=False)

@@ -14,6 +14,8 @@ from headrace.services.lambda_.engine.patterns import InvalidPattern, compile_pa
 from headrace.services.lambda_.errors import InvalidParameterValueException, ResourceConflictException
 from headrace.services.lambda_.state import Mapping
 
+_MAY_NOT_SEND = "The function execution role does not have permissions to call {action} on {service}"
+
 
 @operation
 def create_event_source_mapping(
@@ -211,7 +213,8 @@ def _settings(
         if (destination_config.get("OnSuccess") or {}).get("Destination"):
             raise InvalidParameterValueException("Unsupported DestinationConfig parameter for given event source mapping type.")
         arn = (destination_config.get("OnFailure") or {}).get("Destination")
-        found["on_failure"] = destinations.check(ctx, arn) if arn else None
+        role = state.resolve(ctx.tx, name).role
+        found["on_failure"] = destinations.check(ctx, arn, role, _MAY_NOT_SEND) if arn else None
     if response_types is not None:
         found["report_failures"] = "ReportBatchItemFailures" in response_types
     if scaling is not None:

@@ -220,6 +220,9 @@ def _event_config(ctx: Context, name: FunctionName) -> EventConfig:
     return found
 
 
+_MAY_NOT_SEND = "The function's execution role does not have permissions to call {action} on {arn}"
+
+
 def _put_event_config(
     ctx: Context, name: FunctionName, old: EventConfig, retried_max: int | None, age_max: int | None,
     destination_config: dict[str, Any] | None,
@@ -231,7 +234,7 @@ def _put_event_config(
         on_success = (destination_config.get("OnSuccess") or {}).get("Destination")
         on_failure = (destination_config.get("OnFailure") or {}).get("Destination")
         for arn in filter(None, (on_success, on_failure)):
-            destinations.check(ctx, arn)
+            destinations.check(ctx, arn, state.resolve(ctx.tx, name).role, _MAY_NOT_SEND)
     config = EventConfig(
         ctx.clock.now(),
         old.attempts_retried_max if retried_max is None else retried_max,
