@@ -92,8 +92,9 @@ def _wait_until_quiet(setting: analytics_stream._Setting, out: str, began: float
         found = setting.kinesis.get_shard_iterator(StreamName=out, ShardId=shard, ShardIteratorType=where)
         return str(found["ShardIterator"])
 
-    seen, quiet_since = place("TRIM_HORIZON"), float("inf")
-    while time.time() - min(quiet_since, time.time()) < QUIET_SECONDS:
+    seen = place("TRIM_HORIZON")
+    quiet_since: float | None = None
+    while quiet_since is None or time.time() - quiet_since < QUIET_SECONDS:
         if time.time() - began > WAIT_SECONDS:
             raise SystemExit(f"no rows came into {out}, or they never end")
         page = setting.kinesis.get_records(ShardIterator=seen, Limit=1)

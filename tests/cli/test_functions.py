@@ -55,6 +55,7 @@ def test_functions__invoked_read_and_billed(program: Callable[..., Any], client:
     assert failed.returncode == 1
     assert json.loads(json.loads(failed.stdout)["payload"])["errorType"] == "ZeroDivisionError"
     assert program("invoke", "nowhere", "--account", account).stderr.startswith("headrace: Function not found")
+    assert program("invoke", name, "--account", account, "--parameter", "Word=1").returncode == 2
 
     eventually(lambda: "seen {'n': 0}" in program("logs", name, "--account", account).stdout)
     bill = json.loads(program("bill", "--json").stdout)

@@ -60,8 +60,9 @@ def test_table__other_accounts_are_let_in(
         (root.describe_time_to_live, {"TableName": arn}),
         (root.execute_statement, {"Statement": f'SELECT * FROM "{arn}"'}),
     ):
-        with pytest.raises(ClientError):
+        with pytest.raises(ClientError) as raised:
             call(**more)
+        assert raised.value.response["Error"]["Code"] in ("ResourceNotFoundException", "ValidationException")
     owner.delete_resource_policy(ResourceArn=arn)
     refused(root.scan, TableName=arn)
 
@@ -101,7 +102,7 @@ def test_stream__other_accounts_read_it(
     with pytest.raises(ClientError, match="Invalid ShardIterator"):
         root.get_records(ShardIterator=f"{arn[:-3]}000|1|{place.rpartition('|')[2]}".replace(account, other))
     # The account's own users are kept out of GetRecords by it, too.
-    assert ann.get_records(ShardIterator=place)["Records"] is not None
+    ann.get_records(ShardIterator=place)
     deny = statement("dynamodb:GetRecords", "Deny", Principal="*", Resource=arn)
     owner.put_resource_policy(ResourceArn=arn, Policy=json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
     assert "explicit deny in a resource-based policy" in refused(ann.get_records, ShardIterator=place)

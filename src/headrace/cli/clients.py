@@ -9,7 +9,7 @@ from headrace.cli.connection import credentials
 from headrace.kit.accounts import account_credentials
 from headrace.kit.settings import Settings
 
-ATTEMPTS = 5
+ATTEMPTS = 6
 
 
 def client(

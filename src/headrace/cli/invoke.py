@@ -45,6 +45,9 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> int:
     payload = _event(arguments.event)
     if arguments.template is not None:
         return _alone(arguments, settings, payload)
+    if arguments.parameter:
+        print("headrace: --parameter is the template's: it goes with --template only.", file=sys.stderr)
+        return 2
     functions = _functions(settings, arguments.account)
     if arguments.asynchronous:
         functions.invoke(FunctionName=arguments.function, Payload=payload, InvocationType="Event")

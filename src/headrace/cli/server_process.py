@@ -13,10 +13,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
-from headrace.kit.settings import Settings, variable
+from headrace.cli import clients
+from headrace.kit.settings import Settings
 
 START_SECONDS_MAX = 30.0
 
@@ -55,8 +53,7 @@ class ServerProcess:
             root_access_key_id="HR" + secrets.token_hex(9).upper(),
             root_secret_access_key=secrets.token_urlsafe(30),
         )
-        given = {variable(item.name): str(getattr(self.settings, item.name)) for item in dataclasses.fields(settings)}
-        self._environment = {**os.environ, **given}
+        self._environment = {**os.environ, **self.settings.variables()}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -129,11 +126,4 @@ class ServerProcess:
 
     def client(self, service: str, *, attempts: int = 1) -> Any:
         """A boto3 client with the server's root credentials."""
-        return boto3.client(  # type: ignore[call-overload]
-            service,
-            endpoint_url=self.url,
-            region_name=self.settings.region,
-            aws_access_key_id=self.settings.root_access_key_id,
-            aws_secret_access_key=self.settings.root_secret_access_key,
-            config=Config(retries={"total_max_attempts": attempts}, connect_timeout=5, read_timeout=30),
-        )
+        return clients.client(self.settings, service, wait_seconds=30, attempts=attempts)

@@ -1,7 +1,6 @@
 """`headrace up`: start the server, and serve until it is told to stop."""
 
 import argparse
-import dataclasses
 import gc
 import json
 import logging
@@ -15,7 +14,7 @@ import time
 import uvloop
 
 from headrace.app import App
-from headrace.kit.settings import Settings, variable
+from headrace.kit.settings import Settings
 
 FILES_WANTED = 16_384
 # The interpreter's default of 5 ms lets one busy thread hold up the event loop and the committing thread for too long.
@@ -75,9 +74,7 @@ def _watch(settings: Settings, arguments: argparse.Namespace) -> subprocess.Pope
     command += ["--json"] if arguments.json else []
     for one in arguments.parameter:
         command += ["--parameter", one]
-    # Secrets stand on no command line.
-    given = {variable(item.name): str(getattr(settings, item.name)) for item in dataclasses.fields(settings)}
-    return subprocess.Popen(command, env={**os.environ, **given}, stdin=subprocess.DEVNULL)
+    return subprocess.Popen(command, env={**os.environ, **settings.variables()}, stdin=subprocess.DEVNULL)
 
 
 def _keep_for_good() -> None:

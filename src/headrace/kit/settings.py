@@ -81,6 +81,10 @@ class Settings:
                 values[item.name] = _convert(item.name, given, item.default)
         return cls(**values)
 
+    def variables(self) -> dict[str, str]:
+        """All of them as environment variables, for a process that is to have the same: secrets stand on no command line."""
+        return {variable(item.name): str(getattr(self, item.name)) for item in dataclasses.fields(self)}
+
 
 def variable(name: str) -> str:
     """The environment variable of a setting."""

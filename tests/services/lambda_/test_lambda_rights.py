@@ -11,6 +11,13 @@ from tests.gateway.callers import document, statement
 from conftest import eventually
 
 Caller = Any
+SEES = """
+seen = []
+def handler(event, context):
+    if event == "seen":
+        return seen
+    seen.extend(record["kinesis"]["partitionKey"] for record in event["Records"])
+"""
 FAILS = "def handler(e, c):\n    raise ValueError('no')\n"
 
 
@@ -65,9 +72,8 @@ def test_dead_letters__need_the_right(caller: Caller, client: Callable[..., Any]
         return metrics.list_metrics(**wanted)["Metrics"]
 
     eventually(counted)
-    assert "Messages" not in sqs.receive_message(QueueUrl=url, VisibilityTimeout=0) or all(
-        one["Body"] != '"two"' for one in sqs.receive_message(QueueUrl=url, VisibilityTimeout=0)["Messages"]
-    )
+    bodies = [one["Body"] for one in sqs.receive_message(QueueUrl=url).get("Messages", [])]
+    assert '"two"' not in bodies
 
 
 def test_destinations__need_the_right(caller: Caller, client: Callable[..., Any], allow: Any, queue: tuple[str, str]) -> None:
@@ -86,7 +92,10 @@ def test_destinations__need_the_right(caller: Caller, client: Callable[..., Any]
         statement("sqs:SendMessage", Resource=arn),
         statement("s3:PutObject", Resource="arn:aws:s3:::outcomes-bucket/aws/lambda/*"),
     )
-    put(**to_bucket)
+    put(FunctionName=name, DestinationConfig={"OnSuccess": {"Destination": "arn:aws:s3:::outcomes-bucket"}})
+    caller.client.invoke(FunctionName=name, InvocationType="Event", Payload=b"6")
+    found = eventually(lambda: client("s3").list_objects_v2(Bucket="outcomes-bucket").get("Contents"))
+    assert found[0]["Key"].startswith(f"aws/lambda/async/{name}/2")
     put(**wanted)
     caller.client.invoke(FunctionName=name, InvocationType="Event", Payload=b"7")
 
@@ -119,3 +128,34 @@ def test_mapping__what_is_given_up_goes_where_the_role_may_send(
     caller.client.create_event_source_mapping(**wanted)
     kinesis.put_record(StreamName="source", PartitionKey="a", Data=b"1")
     eventually(lambda: client("sqs").receive_message(QueueUrl=url).get("Messages"))
+
+
+def test_mapping__of_a_function_that_is_gone_blocks_no_shard(
+    caller: Caller, client: Callable[..., Any], allow: Any, queue: tuple[str, str], zipped: Any
+) -> None:
+    _, arn = queue
+    allow(statement("*"))
+    kinesis = client("kinesis")
+    kinesis.create_stream(StreamName="source", ShardCount=1)
+    stream = eventually(
+        lambda: (one := kinesis.describe_stream_summary(StreamName="source")["StreamDescriptionSummary"])["StreamStatus"]
+        == "ACTIVE" and one["StreamARN"]
+    )  # fmt: skip
+    name = caller.make(FAILS)
+    caller.client.create_event_source_mapping(
+        FunctionName=name, EventSourceArn=stream, StartingPosition="TRIM_HORIZON", MaximumRetryAttempts=0,
+        DestinationConfig={"OnFailure": {"Destination": arn}},
+    )  # fmt: skip
+    caller.client.delete_function(FunctionName=name)
+    kinesis.put_record(StreamName="source", PartitionKey="lost", Data=b"1")
+
+    def failed() -> Any:
+        wanted = {"Namespace": "AWS/Lambda", "MetricName": "DestinationDeliveryFailures"}
+        return client("cloudwatch").list_metrics(**wanted)["Metrics"]
+
+    eventually(failed)
+    package = {"ZipFile": zipped({"app.py": SEES})}
+    caller.client.create_function(FunctionName=name, Runtime="python3.11", Handler="app.handler", Role=caller.role, Code=package)
+    caller.client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)
+    kinesis.put_record(StreamName="source", PartitionKey="next", Data=b"2")
+    eventually(lambda: caller.call(name, "seen") == ["next"])

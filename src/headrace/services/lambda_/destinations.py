@@ -19,10 +19,17 @@ _SENDS = {
 _FOLDER = "aws/lambda/"
 
 
-def need(arn: str, key: str = _FOLDER) -> rights.Need:
-    """What a role must be allowed, so that outcomes go there."""
+def need(arn: str, name: str = _FOLDER) -> rights.Need:
+    """What a role must be allowed, so that outcomes go there; of a bucket, for the object of that name."""
     service = arns.parse(arn).service
-    return f"{service}:{_SENDS[service]}", f"{arn}/{key}" if service == "s3" else arn
+    return f"{service}:{_SENDS[service]}", f"{arn}/{name}" if service == "s3" else arn
+
+
+def key(ctx: Context, middle: str) -> str:
+    """The key of an object with an outcome, as AWS names them."""
+    now = time.gmtime(ctx.clock.now())
+    moment = f"{time.strftime('%Y/%m/%d', now)}/{time.strftime('%Y-%m-%dT%H.%M.%S', now)}"
+    return f"{_FOLDER}{middle}/{moment}-{ctx.ids.uuid()}"
 
 
 def check(ctx: Context, arn: str, role: str, refusal: str, what: str = "destination") -> str:
@@ -49,11 +56,13 @@ def send(
     """
     try:
         service = arns.parse(arn).service
-        acting = rights.acting(ctx, role, *need(arn))
+        if service == "s3":
+            attributes = {"key": key(ctx, f"async/{function}")}
+        acting = rights.acting(ctx, role, *need(arn, (attributes or {}).get("key", "")))
         if service == "lambda":
             ctx.ports.invoker.invoke(acting, arn, body, kind="Event")
         else:
-            ctx.ports.sinks[service].send(ctx, arn, body, attributes=attributes)
+            ctx.ports.sinks[service].send(acting, arn, body, attributes=attributes)
         return True
     except Exception:
         log.exception("the outcome of %s could not be delivered to %s", function, arn)

@@ -12,6 +12,7 @@ import msgspec
 
 from headrace.consumer import NotNow, Outcome, Subscription, batch_id
 from headrace.kit import arn as arns
+from headrace.kit.errors import AwsError
 from headrace.layers.once import trace_id
 from headrace.operation import Context
 from headrace.ports import SourceRecord
@@ -285,17 +286,21 @@ def _record(
     return record
 
 
+def _role(ctx: Context, mapping: Mapping) -> str:
+    """The function's role; "", which may nothing, when the function is gone."""
+    try:
+        return ctx.snapshot(lambda inner: state.resolve(inner.tx, function_of(mapping))).role
+    except AwsError:
+        return ""
+
+
 def _send(ctx: Context, mapping: Mapping, shard_id: str, record: dict[str, Any], records: Sequence[SourceRecord]) -> bool:
     assert mapping.on_failure is not None
-    role = ctx.snapshot(lambda inner: state.resolve(inner.tx, function_of(mapping))).role
+    role = _role(ctx, mapping)
     if arns.parse(mapping.on_failure).service != "s3":
         return destinations.send(ctx, mapping.on_failure, _encode(record), mapping.function, role)
     # A bucket gets the records too.
-    now = time.gmtime(ctx.clock.now())
-    key = (
-        f"aws/lambda/{mapping.id}/{shard_id}/{time.strftime('%Y/%m/%d', now)}/"
-        f"{time.strftime('%Y-%m-%dT%H.%M.%S', now)}-{ctx.ids.uuid()}"
-    )
+    key = destinations.key(ctx, f"{mapping.id}/{shard_id}")
     record["payload"] = {"Records": [one.event for one in records]}
     try:
         acting = rights.acting(ctx, role, *destinations.need(mapping.on_failure, key))
