@@ -104,7 +104,7 @@ def test_invoke__a_durable_function_has_an_execution_and_no_log(
 
 def test_invoke__waits_for_a_long_function_and_runs_it_once() -> None:
     settings = Settings(root_access_key_id="a", root_secret_access_key="b")
-    config = invoke._functions(settings).meta.config
+    config = invoke.functions_of(settings).meta.config
     assert config.read_timeout > 900
     assert config.retries["total_max_attempts"] == 1
 
