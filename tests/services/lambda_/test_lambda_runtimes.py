@@ -1,6 +1,5 @@
 """Functions in other languages than Python."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -121,7 +120,7 @@ done
 """
     function = make(
         "provided.al2023", "any.thing", {"bootstrap": script}, timeout_seconds=20,
-        environment={"PATH": os.environ["PATH"], "_HANDLER": "any.thing"},
+        environment={"PATH": "/usr/local/bin:/usr/bin:/bin", "_HANDLER": "any.thing"},  # all that a sandbox sees
     )  # fmt: skip
     for _ in range(2):
         ran = bench.run(function, [1])
