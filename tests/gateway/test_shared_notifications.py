@@ -8,15 +8,6 @@ from botocore.exceptions import ClientError
 from tests.gateway.callers import Service, document, statement
 from tests.gateway.test_shared_sources import Reader, until
 
-KEEPS = """
-seen = []
-def handler(event, context):
-    if event == "seen":
-        return seen
-    for record in event["Records"]:
-        seen.append(record["s3"]["object"]["key"] if "s3" in record else record["Sns"]["Message"])
-"""
-
 
 def notify(s3: Any, bucket: str, kind: str, member: str, arn: str) -> None:
     wanted = {f"{kind}Configurations": [{member: arn, "Events": ["s3:ObjectCreated:*"]}]}
@@ -24,7 +15,7 @@ def notify(s3: Any, bucket: str, kind: str, member: str, arn: str) -> None:
 
 
 def test_bucket__tells_a_function_that_lets_it_in(client: Service, account: str) -> None:
-    reader, s3, bucket = Reader(client, code=KEEPS), client("s3"), f"told-{account}"
+    reader, s3, bucket = Reader(client), client("s3"), f"told-{account}"
     arn = reader.functions.get_function_configuration(FunctionName="f")["FunctionArn"]
     s3.create_bucket(Bucket=bucket)
     with pytest.raises(ClientError, match="Unable to validate the following destination configurations"):
@@ -64,7 +55,7 @@ def test_bucket__tells_a_topic_that_lets_it_in(client: Service, account: str) ->
 
 
 def test_topic__tells_a_function_only_while_it_lets_it_in(client: Service) -> None:
-    reader, sns = Reader(client, code=KEEPS), client("sns")
+    reader, sns = Reader(client), client("sns")
     arn = reader.functions.get_function_configuration(FunctionName="f")["FunctionArn"]
     topic = sns.create_topic(Name="t")["TopicArn"]
     sns.subscribe(TopicArn=topic, Protocol="lambda", Endpoint=arn)

@@ -22,6 +22,10 @@ def handler(event, context):
     for record in event["Records"]:
         if "kinesis" in record:
             seen.append([record["kinesis"]["partitionKey"], record["invokeIdentityArn"]])
+        elif "s3" in record:
+            seen.append(record["s3"]["object"]["key"])
+        elif "Sns" in record:
+            seen.append(record["Sns"]["Message"])
         else:
             seen.append(record.get("body") or record["dynamodb"]["Keys"])
 """
@@ -31,14 +35,14 @@ WAIT_SECONDS = 20.0
 class Reader:
     """A function in an account, its role, and what it has seen."""
 
-    def __init__(self, client: Service, *allowed: dict[str, Any], code: str = SEES) -> None:
+    def __init__(self, client: Service, *allowed: dict[str, Any]) -> None:
         self.iam, self.functions = client("iam"), client("lambda")
         self.role = self.iam.create_role(RoleName="reader", AssumeRolePolicyDocument=document(TRUST))["Role"]["Arn"]
         if allowed:
             self.may(*allowed)
         archive = io.BytesIO()
         with zipfile.ZipFile(archive, "w") as file:
-            file.writestr("f.py", code)
+            file.writestr("f.py", SEES)
         self.functions.create_function(
             FunctionName="f", Runtime="python3.11", Role=self.role, Handler="f.handler", Code={"ZipFile": archive.getvalue()}
         )

@@ -5,7 +5,7 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 from tests.gateway.callers import Service, document, refused, statement
-from tests.gateway.test_shared_resources import function
+from tests.gateway.test_shared_sources import Reader, until
 
 from conftest import HeadraceServer
 
@@ -36,7 +36,9 @@ def test_topic__another_account_subscribes_its_queue(client: Service, server: He
 
 
 def test_topic__a_function_of_another_account_must_let_it_in(client: Service, server: HeadraceServer, other: str) -> None:
-    owner, arn = function(lambda service: server.client(service, other))
+    reader = Reader(lambda service: server.client(service, other))
+    owner = reader.functions
+    arn = owner.get_function_configuration(FunctionName="f")["FunctionArn"]
     sns = client("sns")
     topic = sns.create_topic(Name="t")["TopicArn"]
     message = refused(sns.subscribe, TopicArn=topic, Protocol="lambda", Endpoint=arn)
@@ -46,4 +48,5 @@ def test_topic__a_function_of_another_account_must_let_it_in(client: Service, se
     )
     subscribed = sns.subscribe(TopicArn=topic, Protocol="lambda", Endpoint=arn)["SubscriptionArn"]
     assert sns.get_subscription_attributes(SubscriptionArn=subscribed)["Attributes"]["Endpoint"] == arn
-    assert sns.publish(TopicArn=topic, Message="m")["MessageId"]
+    sns.publish(TopicArn=topic, Message="hello")
+    until(lambda: reader.seen() == ["hello"])
